@@ -1,0 +1,42 @@
+# make demo and make test set up a fresh machine by themselves: .venv, pip under the constraints, run.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO_OUT ?= demo
+# Tests share two cores; one thread per worker keeps torch and BLAS from fighting over them.
+WORKERS ?= 2
+
+.PHONY: demo test check format lint types bench clean
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip setuptools wheel --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet torch --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --editable '.[dev,tensorboard]' --constraint constraints.txt
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/chromweave demo $(DEMO_OUT)
+
+test: $(STAMP)
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+check: $(STAMP) lint types test
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.store_throughput
+
+clean:
+	rm -rf demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,120 @@
+"""Tensor contracts between data, models and training. Dimensions are named and checked while tests run.
+
+Dimensions: ``batch`` windows, ``bins`` of a window's side (50), ``positions`` of the two track segments
+laid end to end (2 x bins x resolution / 100 bp), ``tracks``, ``tokens`` and ``channels`` of an encoder's output,
+``nodes`` and ``features`` of a graph, ``edges``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+__all__ = ["EdgeSet", "GraphBatch", "LossParts", "MapTrackBatch", "Posterior", "Prediction"]
+
+
+@dataclass(frozen=True)
+class MapTrackBatch:
+    """A batch of windows.
+
+    Attributes
+    ----------
+    contact_map
+        Transformed contacts, rows = x segment, columns = y segment; 0 where `contact_mask` is False.
+    contact_mask
+        True where both bins are valid and the pixel is stored.
+    tracks
+        Transformed signal, x segment then y segment; 0 where `track_mask` is False.
+    track_mask
+        True where the track has data.
+    label
+        Target per window, NaN where there is none.
+    chrom, x, y
+        Identity of each window: index into the table's chromosomes, anchor bins.
+    """
+
+    contact_map: Float[Tensor, "batch 1 bins bins"]
+    contact_mask: Bool[Tensor, "batch 1 bins bins"]
+    tracks: Float[Tensor, "batch positions tracks"]
+    track_mask: Bool[Tensor, "batch positions tracks"]
+    label: Float[Tensor, " batch"]
+    chrom: Int[Tensor, " batch"]
+    x: Int[Tensor, " batch"]
+    y: Int[Tensor, " batch"]
+
+    def __len__(self) -> int:
+        return self.contact_map.shape[0]
+
+    def to(self, device: object, non_blocking: bool = False) -> Self:
+        """The batch on another device."""
+        return replace(
+            self,
+            **{f.name: getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self)},
+        )
+
+    def __getitem__(self, index: slice) -> Self:
+        return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+
+@dataclass(frozen=True)
+class EdgeSet:
+    """Undirected edges among valid bins, each once (i < j)."""
+
+    index: Int[Tensor, "2 edges"]
+
+    def __len__(self) -> int:
+        return self.index.shape[1]
+
+
+@dataclass(frozen=True)
+class GraphBatch:
+    """A chromatin graph: bins as nodes, contacts as edges.
+
+    Attributes
+    ----------
+    features
+        Standardised node features.
+    adjacency
+        Symmetric sparse CSR (nodes, nodes) of the *message* edges only, normalised once with self-loops:
+        D^-1/2 (A + I) D^-1/2 (Kipf & Welling 2017).
+    bins
+        Bin index of each node within its chromosome (masked bins are absent).
+    chrom
+        Chromosome index of each node.
+    """
+
+    features: Float[Tensor, "nodes features"]
+    adjacency: Tensor
+    bins: Int[Tensor, " nodes"]
+    chrom: Int[Tensor, " nodes"]
+
+    def __len__(self) -> int:
+        return self.features.shape[0]
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """A diagonal Gaussian per node."""
+
+    mean: Float[Tensor, "nodes latent"]
+    log_std: Float[Tensor, "nodes latent"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a task's model says of each window."""
+
+    value: Float[Tensor, ...]
+    logit: Float[Tensor, ...] | None = None
+
+
+@dataclass(frozen=True)
+class LossParts:
+    """A loss and the named terms it is made of; the terms are what gets logged."""
+
+    total: Float[Tensor, ""]
+    terms: Mapping[str, Tensor]

@@ -1,0 +1,182 @@
+"""Writing that never leaves half a file, and checksums.
+
+Everything chromweave writes goes beside its target under a temporary name and is renamed at the end:
+a process killed at any moment leaves the old target, or none.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .errors import ChromweaveError, FileFormatError, OutputError
+
+__all__ = ["atomic_directory", "atomic_path", "read_json", "sha256", "write_json", "writing"]
+
+_CHUNK = 1 << 20
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Turn the system's refusals while writing `target` into an :class:`OutputError` that names it."""
+    try:
+        yield
+    except ChromweaveError:
+        raise
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise OutputError(
+                f"{target}: no space left on the disk; free some or write elsewhere. Nothing was kept."
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise OutputError(
+                f"{target}: its folder cannot be written to ({error.strerror}); choose another."
+            ) from error
+        raise OutputError(f"{target}: cannot be written ({error.strerror or error}).") from error
+
+
+def _prepare_parent(target: Path) -> None:
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def atomic_path(target: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `target` (same suffix); on success it is synced and renamed to `target`.
+
+    Parameters
+    ----------
+    target
+        File to appear, or to be replaced, when the block ends without an exception.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written, the disk is full, or `target` is a directory.
+    """
+    target = Path(target)
+    if target.is_dir():
+        raise OutputError(f"{target}: is a directory, where a file is to be written; give a file name.")
+    _prepare_parent(target)
+    with writing(target):
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+    temporary = Path(name)
+    temporary.unlink()  # writers such as cooler and pybigtools want to create the file themselves
+    try:
+        with writing(target):
+            yield temporary
+            if not temporary.exists():
+                raise OutputError(f"{target}: nothing was written.")
+            temporary.chmod(0o666 & ~_umask())
+            _sync(temporary)
+            temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_directory(target: str | Path, *, marker: str) -> Iterator[Path]:
+    """Yield a temporary folder beside `target`; on success it takes `target`'s place as a whole.
+
+    Parameters
+    ----------
+    target
+        Folder to appear. One that exists is replaced only if it holds a file called `marker`
+        (so that a slip of the hand cannot delete a home folder).
+    marker
+        Name of a file that every finished folder of this kind holds.
+
+    Raises
+    ------
+    OutputError
+        `target` exists and is something else, or the folder cannot be written.
+    """
+    target = Path(target)
+    if target.exists() and not (target / marker).is_file():
+        raise OutputError(
+            f"{target}: exists and is no {marker.split('.')[0]} folder of chromweave; not replaced."
+        )
+    _prepare_parent(target)
+    with writing(target):
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+    try:
+        with writing(target):
+            yield temporary
+            temporary.chmod(0o777 & ~_umask())
+            for path in temporary.rglob("*"):
+                if path.is_file():
+                    _sync(path)
+            _replace_directory(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace_directory(new: Path, target: Path) -> None:
+    """Put `new` in `target`'s place; a folder cannot be renamed over a full one, so the old one steps aside."""
+    if not target.exists():
+        new.rename(target)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
+    try:
+        target.rename(aside / target.name)
+        try:
+            new.rename(target)
+        except OSError:
+            (aside / target.name).rename(target)
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def sha256(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all. NaN is refused: it is not JSON."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    FileFormatError
+        The file is missing, a directory, or not JSON.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise FileFormatError(f"{path}: no such file.") from error
+    except IsADirectoryError as error:
+        raise FileFormatError(f"{path}: is a directory, where a JSON file is meant.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"{path}: is not valid JSON ({error}); it may be truncated.") from error
