@@ -1,7 +1,7 @@
 """Tensor contracts between data, models and training. Dimensions are named and checked while tests run.
 
 Dimensions: ``batch`` windows, ``bins`` of a window's side (50), ``positions`` of the two track segments
-laid end to end (2 x bins x resolution / 100 bp), ``tracks``, ``tokens`` and ``channels`` of an encoder's output,
+laid end to end (2 x bins x resolution / 100 bp), ``tracks``, ``tokens`` and ``channels`` of an encoder,
 ``nodes`` and ``features`` of a graph, ``edges``.
 """
 

@@ -121,7 +121,7 @@ def atomic_directory(target: str | Path, *, marker: str) -> Iterator[Path]:
 
 
 def _replace_directory(new: Path, target: Path) -> None:
-    """Put `new` in `target`'s place; a folder cannot be renamed over a full one, so the old one steps aside."""
+    """Put `new` in `target`'s place. None can be renamed over a full one: the old one steps aside."""
     if not target.exists():
         new.rename(target)
         return

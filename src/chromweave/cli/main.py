@@ -1,0 +1,117 @@
+"""The ``chromweave`` command: finds the subcommand, installs progress, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from .._version import __version__
+from ..errors import ChromweaveError
+from ..progress import reporting
+from . import analyse, data, train
+from .terminal import Terminal
+
+__all__ = ["app", "main"]
+
+_EVERYWHERE = ("--quiet", "-q", "--json", "--debug")
+
+app = typer.Typer(
+    name="chromweave",
+    help="Contact maps and signal tracks in one store, and two models on top of it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog="--quiet, --json and --debug may also stand after the command.",
+)
+data.register(app)
+train.register(app)
+analyse.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"chromweave {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _everywhere(
+    context: typer.Context,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress; results and errors only.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as one JSON object on stdout.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    terminal = Terminal(quiet=quiet, as_json=as_json, debug=debug)
+    context.obj = terminal
+    context.with_resource(reporting(terminal.reporter()))
+
+
+def _flags_first(arguments: Sequence[str]) -> list[str]:
+    """Move the flags that hold for every command to the front, so that they may stand anywhere."""
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    flags = [word for word in arguments[:end] if word in _EVERYWHERE]
+    rest = [word for word in arguments[:end] if word not in _EVERYWHERE]
+    return [*flags, *rest, *arguments[end:]]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; 0 when done, 2 on bad input, 130 when interrupted, 1 on a defect."""
+    words = _flags_first(arguments)
+    terminal = Terminal("--quiet" in words or "-q" in words, "--json" in words, "--debug" in words)
+    try:
+        outcome = app(words, standalone_mode=False)
+    except ChromweaveError as error:
+        if terminal.debug:
+            raise
+        terminal.fail(type(error).__name__, str(error))
+        return 2
+    except TyperException as error:
+        return _misused(terminal, error)
+    except (KeyboardInterrupt, typer.Abort):
+        terminal.fail("Interrupted", "interrupted; nothing half-written was kept.")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if terminal.debug:
+            raise
+        terminal.fail(
+            type(error).__name__,
+            f"{type(error).__name__}: {error}. This is a defect of chromweave: please report it with what "
+            "the same command prints with --debug.",
+        )
+        return 1
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _misused(terminal: Terminal, error: TyperException) -> int:
+    """A wrong option or argument; a command without any shows its help instead."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
+        print(context.get_help())
+        return 2
+    hint = f" See '{context.command_path} --help'." if context is not None else ""
+    message = str(getattr(error, "format_message", error.__str__)()).rstrip(".")
+    terminal.fail("UsageError", f"{message}.{hint}")
+    return 2
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

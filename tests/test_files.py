@@ -1,0 +1,93 @@
+"""Whole files or none."""
+
+import hashlib
+
+import pytest
+
+from chromweave.errors import FileFormatError, OutputError
+from chromweave.files import atomic_directory, atomic_path, read_json, sha256, write_json
+
+
+def leftovers(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    target = tmp_path / "table.tsv"
+    target.write_text("old")
+    with pytest.raises(UnicodeEncodeError), atomic_path(target) as temporary:
+        temporary.write_text("half, then \ud800")
+    assert target.read_text() == "old"
+    assert leftovers(tmp_path) == ["table.tsv"]
+
+
+def test_a_finished_write_replaces_it(tmp_path):
+    target = tmp_path / "new" / "table.tsv"
+    with atomic_path(target) as temporary:
+        assert temporary.suffix == ".tsv"
+        temporary.write_text("new")
+    assert target.read_text() == "new"
+    assert leftovers(target.parent) == ["table.tsv"]
+
+
+def test_writing_nothing_is_an_error(tmp_path):
+    with pytest.raises(OutputError, match="nothing was written"), atomic_path(tmp_path / "x"):
+        pass
+
+
+def test_a_directory_is_no_file(tmp_path):
+    with pytest.raises(OutputError, match="is a directory"), atomic_path(tmp_path):
+        pass
+
+
+def test_a_folder_appears_as_a_whole(tmp_path):
+    target = tmp_path / "a.store"
+    for text in ("first", "second"):
+        with atomic_directory(target, marker="manifest.json") as temporary:
+            (temporary / "manifest.json").write_text(text)
+            (temporary / text).write_text(text)
+    assert leftovers(target) == ["manifest.json", "second"]
+    assert leftovers(tmp_path) == ["a.store"]
+
+
+def test_a_failed_folder_leaves_the_old_one(tmp_path):
+    target = tmp_path / "a.store"
+    with atomic_directory(target, marker="manifest.json") as temporary:
+        (temporary / "manifest.json").write_text("old")
+    with pytest.raises(UnicodeEncodeError), atomic_directory(target, marker="manifest.json") as temporary:
+        (temporary / "manifest.json").write_text("half, then \ud800")
+    assert (target / "manifest.json").read_text() == "old"
+    assert leftovers(tmp_path) == ["a.store"]
+
+
+def test_a_foreign_folder_is_never_replaced(tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.tex").write_text("years")
+    with (
+        pytest.raises(OutputError, match="not replaced"),
+        atomic_directory(tmp_path / "home", marker="manifest.json"),
+    ):
+        pass
+    assert leftovers(tmp_path / "home") == ["thesis.tex"]
+
+
+def test_checksum(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"chromatin" * 300_000)
+    assert sha256(path) == hashlib.sha256(b"chromatin" * 300_000).hexdigest()
+
+
+def test_json_round_trip_and_refusals(tmp_path):
+    path = tmp_path / "x.json"
+    write_json(path, {"a": [1, 2.5, None]})
+    assert read_json(path) == {"a": [1, 2.5, None]}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"a": float("nan")})
+    assert read_json(path) == {"a": [1, 2.5, None]}
+    path.write_text('{"a": ')
+    with pytest.raises(FileFormatError, match="truncated"):
+        read_json(path)
+    with pytest.raises(FileFormatError, match="no such file"):
+        read_json(tmp_path / "none.json")
+    with pytest.raises(FileFormatError, match="directory"):
+        read_json(tmp_path)
