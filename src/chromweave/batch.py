@@ -8,13 +8,20 @@ laid end to end (2 x bins x resolution / 100 bp), ``tracks``, ``tokens`` and ``c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Self
+from dataclasses import dataclass, field, fields, replace
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ["EdgeSet", "GraphBatch", "LossParts", "MapTrackBatch", "Posterior", "Prediction"]
+__all__ = [
+    "EdgeSet",
+    "GraphBatch",
+    "LossParts",
+    "MapTrackBatch",
+    "PairedTokens",
+    "Posterior",
+    "Prediction",
+]
 
 
 @dataclass(frozen=True)
@@ -49,14 +56,14 @@ class MapTrackBatch:
     def __len__(self) -> int:
         return self.contact_map.shape[0]
 
-    def to(self, device: object, non_blocking: bool = False) -> Self:
+    def to(self, device: object, non_blocking: bool = False) -> MapTrackBatch:
         """The batch on another device."""
         return replace(
             self,
             **{f.name: getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self)},
         )
 
-    def __getitem__(self, index: slice) -> Self:
+    def __getitem__(self, index: slice) -> MapTrackBatch:
         return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
@@ -113,8 +120,42 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class PairedTokens:
+    """Both modalities of each window in one space, and each as inferred from the other.
+
+    Attributes
+    ----------
+    track_invariant, track_specific, map_invariant, map_specific
+        What the modalities share and what only one has; every token has unit length.
+    map_from_tracks, tracks_from_map
+        Joined tokens (invariant, then specific) of one modality, inferred from the other.
+    temperature
+        Of the contrastive loss.
+    """
+
+    track_invariant: Float[Tensor, "batch track_tokens half"]
+    track_specific: Float[Tensor, "batch track_tokens half"]
+    map_invariant: Float[Tensor, "batch map_tokens half"]
+    map_specific: Float[Tensor, "batch map_tokens half"]
+    map_from_tracks: Float[Tensor, "batch map_tokens joined"]
+    tracks_from_map: Float[Tensor, "batch track_tokens joined"]
+    temperature: Float[Tensor, ""]
+
+
+@dataclass(frozen=True)
 class LossParts:
-    """A loss and the named terms it is made of; the terms are what gets logged."""
+    """A loss, and what is worth keeping of how it came about.
+
+    Attributes
+    ----------
+    total
+        What is minimised.
+    terms
+        The named terms it is made of; they are logged.
+    outputs
+        Tensors with one row per sample, from which an objective computes its scores over a whole split.
+    """
 
     total: Float[Tensor, ""]
     terms: Mapping[str, Tensor]
+    outputs: Mapping[str, Tensor] = field(default_factory=dict)

@@ -1,0 +1,168 @@
+"""The layers MIX-HIC is made of: attention along the tokens of one window, and the blocks around it.
+
+Every tensor is (batch, tokens, channels); nothing here mixes windows of a batch.
+Query, key and value projections are one dense layer, which has as many weights as separate ones.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+__all__ = [
+    "CrossAttention",
+    "FusionBlock",
+    "LocallyEnhancedFeedForward",
+    "MapBlock",
+    "SelfAttention",
+    "TrackLayer",
+    "initialise_dense",
+]
+
+
+def _split_heads(x: Tensor, heads: int) -> Tensor:
+    """(batch, tokens, heads * size) to (batch, heads, tokens, size)."""
+    return x.reshape(*x.shape[:-1], heads, -1).transpose(1, 2)
+
+
+def _join_heads(x: Tensor) -> Tensor:
+    """(batch, heads, tokens, size) to (batch, tokens, heads * size)."""
+    return x.transpose(1, 2).flatten(-2)
+
+
+def initialise_dense(module: nn.Module) -> None:
+    """Draw the weights of every dense layer inside `module` from a truncated normal of sigma 0.02; biases 0.
+
+    Convolutions keep PyTorch's initialisation (MIX-HIC, as its code has it).
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.trunc_normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of a window's tokens to one another (Vaswani et al. 2017).
+
+    Parameters
+    ----------
+    width
+        Channels of a token.
+    heads
+        Attention heads; `width` is a multiple of it.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch tokens width"]:
+        """Attend along `tokens`."""
+        q, k, v = (_split_heads(part, self.heads) for part in self.qkv(x).chunk(3, dim=-1))
+        return self.out(_join_heads(F.scaled_dot_product_attention(q, k, v)))
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of one set of tokens to another of the same window."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q = nn.Linear(width, width)
+        self.kv = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self, x: Float[Tensor, "batch tokens width"], context: Float[Tensor, "batch others width"]
+    ) -> Float[Tensor, "batch tokens width"]:
+        """Query by `x`, keys and values from `context`."""
+        q = _split_heads(self.q(x), self.heads)
+        k, v = (_split_heads(part, self.heads) for part in self.kv(context).chunk(2, dim=-1))
+        return self.out(_join_heads(F.scaled_dot_product_attention(q, k, v)))
+
+
+class TrackLayer(nn.Module):
+    """Transformer encoder layer of the track encoder and the decoder: norms after the residuals, ReLU.
+
+    The in-projection starts Xavier-uniform, as in PyTorch's own multi-head attention, the rest as
+    :func:`initialise_dense`.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.attention = SelfAttention(width, heads)
+        self.norm1 = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, 2 * width)
+        self.contract = nn.Linear(2 * width, width)
+        self.norm2 = nn.LayerNorm(width)
+        initialise_dense(self)
+        nn.init.xavier_uniform_(self.attention.qkv.weight)
+
+    def forward(self, x: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch tokens width"]:
+        """Self-attention, then a feed-forward of twice the width."""
+        x = self.norm1(x + self.attention(x))
+        return self.norm2(x + self.contract(F.relu(self.expand(x))))
+
+
+class LocallyEnhancedFeedForward(nn.Module):
+    """Feed-forward with a depth-wise 3x3 convolution over the square grid of tokens (LeFF, Uformer 2022)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.expand = nn.Linear(width, 2 * width)
+        self.depthwise = nn.Conv2d(2 * width, 2 * width, kernel_size=3, padding=1, groups=2 * width)
+        self.contract = nn.Linear(2 * width, width)
+
+    def forward(self, x: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch tokens width"]:
+        """`tokens` is a square number, row-major."""
+        side = math.isqrt(x.shape[1])
+        grid = F.gelu(self.expand(x)).reshape(x.shape[0], side, side, -1).permute(0, 3, 1, 2)
+        mixed = F.gelu(self.depthwise(grid))
+        return self.contract(mixed.permute(0, 2, 3, 1).flatten(1, 2))
+
+
+class MapBlock(nn.Module):
+    """Pre-norm block of the map encoder: global self-attention, then LeFF."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = SelfAttention(width, heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.feed_forward = LocallyEnhancedFeedForward(width)
+        initialise_dense(self)
+
+    def forward(self, x: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch tokens width"]:
+        """`tokens` is a square number, row-major."""
+        x = x + self.attention(self.norm1(x))
+        return x + self.feed_forward(self.norm2(x))
+
+
+class FusionBlock(nn.Module):
+    """Pre-norm block that lets track tokens look at map tokens.
+
+    As in the published code there is one residual over self- and cross-attention together, and no norm
+    on the context.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = SelfAttention(width, heads)
+        self.cross_attention = CrossAttention(width, heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, 2 * width)
+        self.contract = nn.Linear(2 * width, width)
+        initialise_dense(self)
+
+    def forward(
+        self, x: Float[Tensor, "batch tokens width"], context: Float[Tensor, "batch others width"]
+    ) -> Float[Tensor, "batch tokens width"]:
+        """Self-attention of `x`, cross-attention to `context`, feed-forward."""
+        x = x + self.cross_attention(self.attention(self.norm1(x)), context)
+        return x + self.contract(F.gelu(self.expand(self.norm2(x))))

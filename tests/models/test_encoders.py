@@ -1,0 +1,102 @@
+"""Encoders and decoder: shapes stage by stage, independence of the batch, who sees whom."""
+
+import pytest
+import torch
+
+from chromweave.models.encoders import MapEncoder, TrackDecoder, TrackEncoder, track_token_counts
+
+POOLS = (2, 5, 5)
+
+
+def seeded(cls, *arguments, **options):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return cls(*arguments, **options).double().eval()
+
+
+def draw(*shape):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("positions", "counts"), [(5000, (100, 50, 25, 12)), (1000, (20, 10, 5, 2)), (10000, (200, 100, 50, 25))]
+)
+def test_track_token_counts(positions, counts):
+    assert track_token_counts(positions, POOLS) == counts
+
+
+@pytest.mark.parametrize("channels", [16, 128])
+def test_shapes(channels):
+    with torch.device("meta"):
+        maps = MapEncoder(channels, 4, 2)(torch.empty(3, 1, 50, 50))
+        encoder = TrackEncoder(2, channels, 4, 2)
+        encoded = encoder(torch.empty(3, 5000, 2))
+        decoded = TrackDecoder(channels, 4, 2, (100, 50, 25, 12))(encoded.tokens, encoded.skips)
+    assert maps.shape == (3, 9, 8 * channels)
+    assert encoded.tokens.shape == (3, 12, 8 * channels)
+    shapes = [tuple(skip.shape) for skip in encoded.skips]
+    assert shapes == [(3, 100, channels), (3, 50, 2 * channels), (3, 25, 4 * channels)]
+    assert decoded.shape == (3, 100, 2 * channels)
+
+
+@pytest.mark.parametrize("n_tracks", [1, 5])
+def test_any_number_of_tracks(n_tracks):
+    encoded = seeded(TrackEncoder, n_tracks, 16, 4, 1)(draw(2, 1000, n_tracks))
+    assert encoded.tokens.shape == (2, 2, 128)
+
+
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_windows_of_a_batch_do_not_meet_in_evaluation(norm):
+    encoder = seeded(TrackEncoder, 2, 16, 4, 2, norm=norm)
+    decoder = seeded(TrackDecoder, 16, 4, 2, (20, 10, 5, 2))
+    x = draw(4, 1000, 2)
+    encoded = encoder(x)
+    alone = encoder(x[:1])
+    torch.testing.assert_close(encoded.tokens[:1], alone.tokens, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(
+        decoder(encoded.tokens, encoded.skips)[:1],
+        decoder(alone.tokens, alone.skips),
+        rtol=1e-10,
+        atol=1e-12,
+    )
+    maps = seeded(MapEncoder, 16, 4, 2)
+    contacts = draw(4, 1, 50, 50)
+    torch.testing.assert_close(maps(contacts)[:1], maps(contacts[:1]), rtol=1e-10, atol=1e-12)
+
+
+def test_group_norm_keeps_windows_apart_in_training_too_and_batch_norm_does_not():
+    x = draw(4, 1000, 2)
+    group, batch = (seeded(TrackEncoder, 2, 16, 4, 1, norm=norm).train() for norm in ("group", "batch"))
+    torch.testing.assert_close(group(x).tokens[:2], group(x[:2]).tokens, rtol=1e-10, atol=1e-12)
+    assert not torch.allclose(batch(x).tokens[:2], batch(x[:2]).tokens, rtol=1e-6)
+
+
+def test_attention_reaches_the_whole_sequence():
+    """In the published code a token met the other windows of the batch instead of the rest of its own."""
+    encoder = seeded(TrackEncoder, 2, 16, 4, 2)
+    x = draw(1, 5000, 2).requires_grad_()
+    encoder(x).tokens[0, 0].square().sum().backward()
+    assert (x.grad[0, 4900:].abs().sum() > 0).all()
+
+
+def test_patches_are_read_by_row():
+    encoder = seeded(MapEncoder, 16, 4, 1)
+    with torch.no_grad():
+        encoder.embed.weight.copy_(torch.eye(16, 4))
+    seen = []
+    encoder.stages[0].register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    contacts = torch.arange(2500, dtype=torch.float64).reshape(1, 1, 50, 50)
+    encoder(contacts)
+    assert seen[0].shape == (1, 625, 16)
+    assert seen[0][0, 0, :4].tolist() == [0, 1, 50, 51]
+    assert seen[0][0, 1, :4].tolist() == [2, 3, 52, 53]
+    assert seen[0][0, 25, :4].tolist() == [100, 101, 150, 151]
+
+
+def test_decoder_puts_upsampled_channels_before_the_skip():
+    decoder = seeded(TrackDecoder, 16, 4, 1, (20, 10, 5, 2))
+    seen = []
+    decoder.stages[0].register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    skips = (draw(1, 20, 16), draw(1, 10, 32), draw(1, 5, 64))
+    decoder(draw(1, 2, 128), skips)
+    torch.testing.assert_close(seen[0][..., 64:], skips[2])

@@ -1,0 +1,203 @@
+"""The whole models: exact parameter counts, what each mode builds and reads, independence of the batch."""
+
+import pytest
+import torch
+
+from chromweave.errors import ConfigError, ModelError
+from chromweave.models.mixhic import (
+    PRESETS,
+    ContactModel,
+    LoopModel,
+    MixHicConfig,
+    MixHicPretrain,
+    preset,
+)
+
+# Of a part or model with every weight in use: d = 64, 128, 256.
+COUNTS = {
+    "track encoder": (6_330_624, 25_276_928, 101_016_576),
+    "map encoder": (8_383_488, 33_413_120, 133_410_816),
+    "halves and inference": (1_050_624, 4_198_400, 16_785_408),
+    "fusion": (6_306_816, 25_196_544, 100_724_736),
+    "decoder": (6_377_152, 25_468_288, 101_792_512),
+    "pretrain": (15_765_249, 62_889_473, 251_214_849),
+    "loops": (21_563_201, 86_019_649, 343_612_481),
+}
+
+
+def weights(*modules):
+    return sum(parameter.numel() for module in modules for parameter in module.parameters())
+
+
+def seeded(cls, *arguments):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return cls(*arguments).double().eval()
+
+
+def draw(windows):
+    generator = torch.Generator().manual_seed(1)
+    contacts = torch.rand(windows, 1, 50, 50, generator=generator, dtype=torch.float64)
+    return contacts, torch.rand(windows, 5000, 2, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(("column", "channels"), [(0, 64), (1, 128), (2, 256)])
+def test_parameter_counts(column, channels):
+    config = MixHicConfig(channels=channels)
+    with torch.device("meta"):
+        pretrained, loops, contacts = MixHicPretrain(config), LoopModel(config), ContactModel(config)
+    found = {
+        # the table counts the encoders without the dense layers in front of them
+        "track encoder": weights(pretrained.track_encoder) - weights(pretrained.track_encoder.stem.embed),
+        "map encoder": weights(pretrained.map_encoder) - weights(pretrained.map_encoder.embed),
+        "halves and inference": weights(
+            pretrained.track_halves, pretrained.map_halves, pretrained.to_map, pretrained.to_tracks
+        ),
+        "fusion": weights(loops.fusion),
+        "decoder": weights(contacts.decoder),
+        "pretrain": weights(pretrained),
+        "loops": weights(loops),
+    }
+    assert found == {name: counts[column] for name, counts in COUNTS.items()}
+
+
+@pytest.mark.parametrize(
+    ("mode", "count"), [("infer_map", 52_605_889), ("map", 33_446_593), ("tracks", 25_310_145)]
+)
+def test_a_mode_builds_only_what_it_uses(mode, count):
+    with torch.device("meta"):
+        assert weights(LoopModel(MixHicConfig(channels=128), mode)) == count
+
+
+def test_presets():
+    assert {name: config.channels for name, config in PRESETS.items()} == {
+        "tiny": 16,
+        "small": 64,
+        "paper-128": 128,
+        "paper-256": 256,
+    }
+    assert preset("small", n_tracks=3) == MixHicConfig(channels=64, n_tracks=3)
+    with pytest.raises(ConfigError, match=r"no model preset 'huge'; there are tiny, small"):
+        preset("huge")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"channels": 18}, "multiple of heads"),
+        ({"n_tracks": 0}, "n_tracks must be at least 1"),
+        ({"window_bins": 51}, "even number"),
+        ({"window_bins": 12}, "at least 16"),
+        ({"positions": 5010}, "multiple of 50"),
+        ({"positions": 350}, "at least 400"),
+        ({"initial_temperature": 0.0}, "between 0.001 and 0.5"),
+        ({"head_dropout": 1.0}, "below 1"),
+    ],
+)
+def test_impossible_configs_are_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        MixHicConfig(**changes)
+
+
+TINY = PRESETS["tiny"]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: seeded(LoopModel, TINY, "bimodal"),
+        lambda: seeded(LoopModel, TINY, "map"),
+        lambda: seeded(LoopModel, TINY, "tracks"),
+        lambda: seeded(LoopModel, TINY, "infer_map"),
+        lambda: seeded(ContactModel, TINY, "infer_map"),
+        lambda: seeded(ContactModel, TINY, "tracks"),
+    ],
+)
+def test_a_prediction_does_not_depend_on_the_batch(build):
+    model, (contacts, tracks) = build(), draw(3)
+    together = model(contacts, tracks)
+    for i in range(3):
+        alone = model(contacts[i : i + 1], tracks[i : i + 1])
+        torch.testing.assert_close(together.logit[i : i + 1], alone.logit, rtol=1e-9, atol=1e-12)
+    order = torch.tensor([2, 0, 1])
+    torch.testing.assert_close(
+        model(contacts[order], tracks[order]).value, together.value[order], rtol=1e-9, atol=1e-12
+    )
+
+
+def test_pretraining_embeddings_do_not_depend_on_the_batch():
+    model, (contacts, tracks) = seeded(MixHicPretrain, TINY), draw(3)
+    together, alone = model(contacts, tracks), model(contacts[:1], tracks[:1])
+    for name in ("track_invariant", "track_specific", "map_invariant", "map_from_tracks", "tracks_from_map"):
+        torch.testing.assert_close(getattr(together, name)[:1], getattr(alone, name), rtol=1e-9, atol=1e-12)
+
+
+def test_pretraining_shapes_and_unit_tokens():
+    model, (contacts, tracks) = seeded(MixHicPretrain, TINY), draw(2)
+    pair = model(contacts, tracks)
+    assert pair.track_invariant.shape == (2, 12, 64)
+    assert pair.map_specific.shape == (2, 9, 64)
+    assert pair.map_from_tracks.shape == (2, 9, 128)
+    assert pair.tracks_from_map.shape == (2, 12, 128)
+    for tokens in (pair.track_invariant, pair.track_specific, pair.map_invariant, pair.map_specific):
+        torch.testing.assert_close(tokens.norm(dim=-1), torch.ones_like(tokens[..., 0]))
+
+
+def test_temperature():
+    learned = MixHicPretrain(TINY)
+    assert learned.temperature.item() == pytest.approx(0.07)
+    with torch.no_grad():
+        learned.log_temperature.fill_(5.0)
+    assert learned.temperature.item() == 0.5
+    fixed = MixHicPretrain(preset("tiny", temperature="fixed", initial_temperature=0.1))
+    assert fixed.temperature.item() == pytest.approx(0.1)
+    assert weights(fixed) == weights(learned) - 1
+    assert not [name for name in fixed.state_dict() if "temperature" in name]
+
+
+@pytest.mark.parametrize(
+    ("mode", "reads_map", "reads_tracks"),
+    [("bimodal", True, True), ("map", True, False), ("tracks", False, True), ("infer_map", False, True)],
+)
+def test_a_mode_reads_only_its_inputs(mode, reads_map, reads_tracks):
+    model, (contacts, tracks) = seeded(LoopModel, TINY, mode), draw(1)
+    base = model(contacts, tracks).logit
+    assert (model(1 - contacts, tracks).logit != base).item() is reads_map
+    assert (model(contacts, 1 - tracks).logit != base).item() is reads_tracks
+    if reads_map:
+        with pytest.raises(ModelError, match="reads the contact map"):
+            model(None, tracks)
+    else:
+        assert torch.equal(model(None, tracks).logit, base)
+    if reads_tracks:
+        with pytest.raises(ModelError, match="reads the tracks"):
+            model(contacts, None)
+
+
+def test_every_weight_of_a_model_gets_a_gradient():
+    contacts, tracks = draw(2)
+    for model in (
+        *(seeded(LoopModel, TINY, m) for m in ("bimodal", "map", "infer_map")),
+        seeded(ContactModel, TINY),
+    ):
+        model(contacts, tracks).logit.square().sum().backward()
+        assert not [name for name, p in model.named_parameters() if p.grad is None]
+
+
+def test_shared_parts_have_the_names_of_pretraining():
+    with torch.device("meta"):
+        known = set(MixHicPretrain(TINY).state_dict())
+        for mode in ("bimodal", "map", "tracks", "infer_map"):
+            new = {key.split(".")[0] for key in LoopModel(TINY, mode).state_dict() if key not in known}
+            assert new == ({"head"} if mode in ("map", "tracks") else {"head", "fusion"})
+        assert {k.split(".")[0] for k in ContactModel(TINY).state_dict() if k not in known} == {
+            "head",
+            "fusion",
+            "decoder",
+        }
+
+
+def test_a_contact_model_needs_one_token_per_bin():
+    with pytest.raises(ConfigError, match="needs one per bin, 100"):
+        ContactModel(preset("tiny", positions=10_000))
+    assert ContactModel(preset("tiny", positions=10_000, pools=(4, 5, 5))).config.track_tokens == 12
