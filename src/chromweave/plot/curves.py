@@ -1,0 +1,255 @@
+"""Curves and tables of numbers: contact decay, training, evaluation with intervals, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .style import (
+    BLUE,
+    DARK,
+    GREY,
+    LIGHT,
+    VERMILLION,
+    WIDTH,
+    distance_axis,
+    new_figure,
+    say_nothing,
+    series_colours,
+    styled,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["calibration_figure", "decay_figure", "evaluation_figure", "training_figure"]
+
+_SPLITS = {"train": (BLUE, "-"), "valid": (VERMILLION, "--"), "test": (DARK, ":")}
+
+
+@styled
+def decay_figure(table: pd.DataFrame, *, slope: float | None = -1.0, unit: str = "mean contacts") -> Figure:
+    """P(s): contacts against genomic distance, both axes logarithmic.
+
+    Parameters
+    ----------
+    table
+        Columns sample, distance (bp, > 0) and value; rows not above zero are left out.
+    slope
+        Exponent of a grey guide line through the first sample; None for no guide.
+    unit
+        What `value` is.
+    """
+    figure = new_figure(5.6, 4.0)
+    ax = figure.add_subplot()
+    shown = table[(table["distance"] > 0) & (table["value"] > 0)].sort_values("distance", kind="stable")
+    colours = series_colours(shown["sample"].astype(str))
+    for name, rows in shown.groupby("sample", sort=False, observed=True):
+        ax.plot(rows["distance"], rows["value"], color=colours[str(name)], lw=1.4, label=str(name))
+    if len(shown):
+        _log_log(ax)
+        if slope is not None:
+            _guide(ax, shown, slope)
+        ax.legend(loc="lower left")
+    else:
+        say_nothing(ax)
+    ax.set_xlabel("genomic distance")
+    ax.set_ylabel(unit)
+    return figure
+
+
+def _log_log(ax: Axes) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,)))
+    distance_axis(ax)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_minor_formatter(NullFormatter())
+    ax.grid(color=LIGHT, lw=0.5)
+
+
+def _guide(ax: Axes, table: pd.DataFrame, slope: float) -> None:
+    rows = table[table["sample"] == table["sample"].iloc[0]]
+    middle = rows.iloc[len(rows) // 2]
+    x = np.array([rows["distance"].min(), rows["distance"].max()], dtype=np.float64)
+    y = 1.6 * middle["value"] * (x / middle["distance"]) ** slope
+    ax.plot(x, y, color=GREY, lw=1, ls=":", label=f"slope {slope:g}", gid="guide")
+
+
+@styled
+def training_figure(metrics: pd.DataFrame, *, title: str = "") -> Figure:
+    """Every metric of a training run in its own panel: training solid, validation dashed.
+
+    Parameters
+    ----------
+    metrics
+        Columns step, epoch, split, metric, value. The x axis is the epoch where each is logged at most once
+        an epoch, the optimiser step otherwise. Values that are not finite are left out.
+    title
+        Written above the panels.
+    """
+    shown = metrics[np.isfinite(metrics["value"].to_numpy(np.float64))]
+    names = list(dict.fromkeys(shown["metric"].astype(str)))
+    columns = min(max(len(names), 1), 3)
+    rows = max(1, -(-len(names) // columns))
+    figure = new_figure({1: 4.8, 2: 7.6, 3: WIDTH}[columns], 2.35 * rows + 0.5)
+    if not names:
+        say_nothing(figure.add_subplot(), "no metrics")
+    x = _progress_column(shown)
+    for i, name in enumerate(names, 1):
+        ax = figure.add_subplot(rows, columns, i)
+        _draw_metric(ax, shown[shown["metric"].astype(str) == name], x)
+        ax.set_title(name)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
+    if names:
+        _split_legend(figure, shown["split"].astype(str))
+    return figure
+
+
+def _progress_column(metrics: pd.DataFrame) -> str:
+    known = metrics[metrics["epoch"].notna()]
+    once = not known.duplicated(["metric", "split", "epoch"]).any()
+    return "epoch" if once and len(known) == len(metrics) else "step"
+
+
+def _style(split: str) -> tuple[str, str]:
+    return _SPLITS.get(split, (GREY, "-."))
+
+
+def _draw_metric(ax: Axes, rows: pd.DataFrame, x: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    for split, part in rows.groupby("split", sort=False, observed=True):
+        part = part.sort_values(x, kind="stable")
+        colour, line = _style(str(split))
+        marker = "o" if len(part) <= 40 else ""
+        ax.plot(part[x], part["value"], color=colour, ls=line, marker=marker, ms=3, lw=1.3, gid=str(split))
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(5))
+    ax.set_xlabel(x)
+    ax.grid(axis="y", color=LIGHT, lw=0.5)
+
+
+def _split_legend(figure: Figure, splits: pd.Series) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = []
+    for split in dict.fromkeys(splits):
+        colour, line = _style(split)
+        handles.append(Line2D([], [], color=colour, ls=line, marker="o", ms=3, label=split))
+    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+
+
+@styled
+def evaluation_figure(
+    table: pd.DataFrame,
+    *,
+    trivial: Collection[str] = (),
+    chance: Mapping[str, float] | None = None,
+) -> Figure:
+    """Methods down the side, a panel for each metric, points with intervals; trivial rows are grey squares.
+
+    Parameters
+    ----------
+    table
+        Columns method, metric, value and, optionally, low and high (ends of an interval, may be missing).
+        Methods keep their order of appearance.
+    trivial
+        Methods that are no model: a constant or a simple rule that a model has to beat.
+    chance
+        Metric -> value of an uninformed guess, drawn as a dotted line.
+    """
+    methods = list(dict.fromkeys(table["method"].astype(str)))
+    metrics = list(dict.fromkeys(table["metric"].astype(str)))
+    columns = min(max(len(metrics), 1), 3)
+    rows = max(1, -(-len(metrics) // columns))
+    figure = new_figure(
+        {1: 6.2, 2: 8.2, 3: WIDTH}[columns], rows * (0.75 + 0.27 * max(len(methods), 1)) + 0.4
+    )
+    if not metrics:
+        say_nothing(figure.add_subplot(), "no scores")
+        return figure
+    for i, metric in enumerate(metrics):
+        ax = figure.add_subplot(rows, columns, i + 1)
+        part = table[table["metric"].astype(str) == metric]
+        _draw_scores(ax, part, methods, frozenset(trivial))
+        if chance and metric in chance:
+            ax.axvline(chance[metric], color=GREY, ls=":", lw=1, gid="chance")
+        ax.set_title(metric)
+        if i % columns:
+            ax.tick_params(axis="y", labelleft=False)
+    _method_legend(figure, trivial=bool(set(trivial) & set(methods)), chance=bool(chance))
+    return figure
+
+
+def _draw_scores(ax: Axes, rows: pd.DataFrame, methods: list[str], trivial: frozenset[str]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    for row in rows.to_dict("records"):
+        method, value = str(row["method"]), float(row["value"])
+        simple = method in trivial
+        colour = GREY if simple else BLUE
+        y = methods.index(method)
+        ends = [float(row.get("low", np.nan)), float(row.get("high", np.nan))]
+        if np.isfinite(ends).all():
+            ax.plot(ends, [y, y], color=colour, lw=1.6, gid="interval")
+        ax.plot(
+            [value],
+            [y],
+            ls="",
+            marker="s" if simple else "o",
+            ms=5.5 if simple else 6.5,
+            color=colour,
+            mfc="white" if simple else colour,
+            gid="trivial" if simple else "model",
+        )
+    ax.set_yticks(range(len(methods)), methods)
+    ax.set_ylim(len(methods) - 0.5, -0.5)
+    ax.margins(x=0.08)
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.grid(axis="x", color=LIGHT, lw=0.5)
+
+
+def _method_legend(figure: Figure, *, trivial: bool, chance: bool) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], color=BLUE, marker="o", ms=6.5, lw=1.6, label="model, with interval")]
+    if trivial:
+        handles.append(
+            Line2D([], [], color=GREY, marker="s", ms=5.5, mfc="white", lw=1.6, label="trivial rule")
+        )
+    if chance:
+        handles.append(Line2D([], [], color=GREY, ls=":", lw=1, label="chance"))
+    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+
+
+@styled
+def calibration_figure(table: pd.DataFrame) -> Figure:
+    """Share of true positives against predicted probability.
+
+    Parameters
+    ----------
+    table
+        Columns method, predicted (mean probability of a bin of predictions), observed (share of positives in
+        it) and count (predictions in it; the area of its point).
+    """
+    figure = new_figure(4.6, 4.0)
+    ax = figure.add_subplot()
+    ax.plot([0, 1], [0, 1], color=GREY, ls=":", lw=1, label="calibrated", gid="ideal")
+    colours = series_colours(table["method"].astype(str))
+    most = table["count"].max() if len(table) else 1
+    for name, rows in table.groupby("method", sort=False, observed=True):
+        rows = rows.sort_values("predicted")
+        ax.plot(rows["predicted"], rows["observed"], color=colours[str(name)], lw=1.3, label=str(name))
+        ax.scatter(rows["predicted"], rows["observed"], s=60 * rows["count"] / most, color=colours[str(name)])
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="predicted probability", ylabel="share of true loops", aspect=1)
+    ax.legend(loc="upper left")
+    return figure
