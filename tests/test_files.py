@@ -1,6 +1,9 @@
 """Whole files or none."""
 
 import hashlib
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -91,3 +94,30 @@ def test_json_round_trip_and_refusals(tmp_path):
         read_json(tmp_path / "none.json")
     with pytest.raises(FileFormatError, match="directory"):
         read_json(tmp_path)
+
+
+def test_the_leftovers_of_a_dead_writer_are_cleared_and_those_of_a_live_one_are_not(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / f".a.store.{dead.pid}-x.partial").mkdir()
+    (tmp_path / f".a.store.{os.getpid()}-x.partial").mkdir()
+    (tmp_path / f".b.store.{dead.pid}-x.partial").mkdir()
+    with atomic_directory(tmp_path / "a.store", marker="m") as temporary:
+        (temporary / "m").touch()
+    assert leftovers(tmp_path) == [
+        f".a.store.{os.getpid()}-x.partial",
+        f".b.store.{dead.pid}-x.partial",
+        "a.store",
+    ]
+
+
+def test_a_folder_lost_while_stepping_aside_comes_back(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    aside = tmp_path / f".a.store.{dead.pid}-x.old" / "0"
+    aside.mkdir(parents=True)
+    (aside / "m").write_text("old")
+    with pytest.raises(KeyError), atomic_directory(tmp_path / "a.store", marker="m"):
+        raise KeyError
+    assert (tmp_path / "a.store" / "m").read_text() == "old"
+    assert leftovers(tmp_path) == ["a.store"]

@@ -7,17 +7,22 @@ a process killed at any moment leaves the old target, or none.
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from .errors import ChromweaveError, FileFormatError, OutputError
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = ["atomic_directory", "atomic_path", "read_json", "sha256", "write_json", "writing"]
 
@@ -107,9 +112,10 @@ def atomic_directory(target: str | Path, *, marker: str) -> Iterator[Path]:
         )
     _prepare_parent(target)
     with writing(target):
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+        _clear_dead(target)
+        temporary = _own_directory(target, ".partial")
     try:
-        with writing(target):
+        with writing(target), _held(temporary):
             yield temporary
             temporary.chmod(0o777 & ~_umask())
             for path in temporary.rglob("*"):
@@ -121,20 +127,85 @@ def atomic_directory(target: str | Path, *, marker: str) -> Iterator[Path]:
 
 
 def _replace_directory(new: Path, target: Path) -> None:
-    """Put `new` in `target`'s place. None can be renamed over a full one: the old one steps aside."""
-    if not target.exists():
-        new.rename(target)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
+    """Put `new` in `target`'s place. None can be renamed over a full one: the old one steps aside.
+
+    Another process may do the same at the same moment; whoever comes last stands.
+    """
+    aside = _own_directory(target, ".old")
     try:
-        target.rename(aside / target.name)
-        try:
-            new.rename(target)
-        except OSError:
-            (aside / target.name).rename(target)
-            raise
+        for attempt in range(100):
+            try:
+                new.rename(target)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or attempt == 99:
+                    if not target.exists() and (aside / "0").exists():
+                        (aside / "0").rename(target)
+                    raise
+            with suppress(FileNotFoundError):
+                target.rename(aside / str(attempt))
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _own_directory(target: Path, suffix: str) -> Path:
+    """A new hidden folder beside `target` that names this process."""
+    return Path(
+        tempfile.mkdtemp(prefix=f".{target.name}.{os.getpid()}-", suffix=suffix, dir=target.parent.resolve())
+    )
+
+
+@contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """Hold a lock on `directory`, which the system releases when this process dies, however it dies."""
+    if sys.platform == "win32":
+        yield
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks: the process number in the name remains
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _clear_dead(target: Path) -> None:
+    """Remove what killed writers of `target` left; a `target` caught while stepping aside goes back."""
+    for left in sorted(target.parent.glob(f".{glob.escape(target.name)}.*-*.partial")):
+        if _is_dead(left, target):
+            shutil.rmtree(left, ignore_errors=True)
+    for left in sorted(target.parent.glob(f".{glob.escape(target.name)}.*-*.old")):
+        if _is_dead(left, target):
+            if (left / "0").exists() and not target.exists():
+                (left / "0").rename(target)
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_dead(left: Path, target: Path) -> bool:
+    """Whether the writer of a temporary folder is gone: no such process here, and no lock held elsewhere."""
+    number = left.name.removeprefix(f".{target.name}.").partition("-")[0]
+    if sys.platform == "win32" or not number.isdigit():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        return False
+    else:
+        return False
+    try:
+        handle = os.open(left, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return True
 
 
 def _sync(path: Path) -> None:
