@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import h5py
 import hictkpy
@@ -27,6 +27,7 @@ from ..errors import (
     WeightError,
 )
 from ..genome import Assembly, summarise
+from .containers import Container, container_of, contents_of
 from .formats import reading, require_file
 from .pixels import Pixels
 from .weights import Direction, Weight, WeightType, known_direction, resolve_weight
@@ -34,7 +35,6 @@ from .weights import Direction, Weight, WeightType, known_direction, resolve_wei
 __all__ = ["ContactSource", "Pixels", "Weight", "open_contacts"]
 
 _KIND = "a contact map (.hic, .cool, .mcool)"
-Container = Literal["hic", "mcool", "cool"]
 
 
 def open_contacts(path: str | Path, assembly: Assembly | str | None = None) -> ContactSource:
@@ -56,9 +56,9 @@ def open_contacts(path: str | Path, assembly: Assembly | str | None = None) -> C
     """
     file, _, group = str(path).partition("::")
     require_file(file, _KIND)
-    container = _container(file, group)
+    container = container_of(file, group)
     with reading(str(path), _KIND):
-        lengths, resolutions = _contents(str(path), container)
+        lengths, resolutions = contents_of(str(path), container)
     if not resolutions:
         raise FileFormatError(f"{path}: holds no map with bins of one fixed size.")
     known = _assembly(assembly, lengths, str(path))
@@ -70,54 +70,6 @@ def open_contacts(path: str | Path, assembly: Assembly | str | None = None) -> C
         names=MappingProxyType(known.check_lengths(lengths, str(path))),
         lengths=MappingProxyType(lengths),
     )
-
-
-def _container(file: str, group: str) -> Container:
-    if group:
-        if not hictkpy.is_cooler(f"{file}::{group}"):
-            raise FileFormatError(f"{file}::{group}: no cooler there; {_inside(file)}.")
-        return "cool"
-    if hictkpy.is_hic(file):
-        return "hic"
-    if hictkpy.is_mcool_file(file):
-        return "mcool"
-    if hictkpy.is_cooler(file):
-        return "cool"
-    if hictkpy.is_scool_file(file):
-        raise FileFormatError(f"{file}: holds many cells (.scool); name one, as {file}::/cells/NAME.")
-    raise FileFormatError(f"{file}: {_why_not(file)}")
-
-
-def _inside(file: str) -> str:
-    """What can be named after ``::`` in an HDF5 file, for a message."""
-    try:
-        with h5py.File(file) as handle:
-            groups = [f"/resolutions/{name}" for name in handle.get("resolutions", ())]
-    except OSError:
-        return "the file is no HDF5 file, or a damaged one"
-    return f"the file has {summarise(groups)}"
-
-
-def _why_not(file: str) -> str:
-    with open(file, "rb") as handle:
-        start = handle.read(8)
-    if start.startswith((b"HIC", b"\x89HDF")):
-        kind = "a .hic" if start.startswith(b"HIC") else "an HDF5"
-        return (
-            f"begins as {kind} file but cannot be read as a contact map; it is truncated, damaged or of an "
-            "unknown version. Download or write it again."
-        )
-    return f"is no contact map; .hic, .cool or .mcool is needed (it begins with {start!r})."
-
-
-def _contents(path: str, container: Container) -> tuple[dict[str, int], tuple[int, ...]]:
-    """Chromosome lengths and resolutions of a file."""
-    if container == "cool":
-        with hictkpy.File(path) as single:
-            resolution = single.resolution() or 0
-            return dict(single.chromosomes()), (int(resolution),) if resolution else ()
-    with hictkpy.MultiResFile(path) as several:
-        return dict(several.chromosomes()), tuple(sorted(int(r) for r in several.resolutions()))
 
 
 def _assembly(given: Assembly | str | None, lengths: Mapping[str, int], source: str) -> Assembly:
@@ -135,7 +87,7 @@ def _assembly(given: Assembly | str | None, lengths: Mapping[str, int], source: 
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ContactSource:
     """An open contact map; made by :func:`open_contacts`. It pickles, and reopens its file where it lands.
 
@@ -244,7 +196,8 @@ class ContactSource:
                 f"{self.path}: has no contact within {chrom} at {resolution:,} bp; "
                 f"there are contacts within {summarise(self.with_contacts)}."
             )
-        return self._checked(_pixels(matrix, -(-self.lengths[name] // resolution), resolution), chrom)
+        pixels = Pixels.from_coo(matrix, -(-self.lengths[name] // resolution), resolution)
+        return self._checked(pixels, chrom)
 
     def weight(
         self,
@@ -406,24 +359,3 @@ def _float_columns(bins: h5py.Group) -> tuple[str, ...]:
 def _no_pixels(n_bins: int, resolution: int) -> Pixels:
     none = np.empty(0, np.int32)
     return Pixels(none, none, none, n_bins, resolution)
-
-
-def _pixels(matrix: Any, n_bins: int, resolution: int) -> Pixels:
-    """Sorted pixels with the narrowest faithful dtype from what hictkpy returns."""
-    bin1, bin2, count = matrix.row, matrix.col, matrix.data
-    key = bin1.astype(np.int64) * n_bins + bin2
-    if (np.diff(key) <= 0).any():
-        order = np.argsort(key, kind="stable")
-        bin1, bin2, count = bin1[order], bin2[order], count[order]
-    del key
-    if count.dtype.kind == "f" and len(count) and _integral(count):
-        count = count.astype(np.int32 if count.max() < 2**31 else np.int64)
-    elif count.dtype == np.float32:
-        count = count.astype(np.float64)
-    return Pixels(
-        bin1.astype(np.int32, copy=False), bin2.astype(np.int32, copy=False), count, n_bins, resolution
-    )
-
-
-def _integral(count: np.ndarray) -> bool:
-    return bool(np.isfinite(count).all() and count.max() < 2**53 and np.array_equal(count, np.floor(count)))

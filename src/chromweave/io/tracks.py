@@ -27,7 +27,7 @@ _MAGIC = 0x888FFC26
 _BASES_AT_ONCE = 10_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BinnedSignal:
     """A track in fixed bins of one chromosome; the last bin may be shorter.
 
@@ -73,7 +73,7 @@ def open_track(path: str | Path, name: str, assembly: Assembly | str) -> TrackSo
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrackSource:
     """A track; made by :func:`open_track`. It pickles: the file is open only while it is read.
 

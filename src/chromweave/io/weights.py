@@ -27,7 +27,7 @@ _FEWEST_BINS = 10
 _DECISIVE_RATIO = 1.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weight:
     """A balancing vector of one chromosome that multiplies: ``balanced = count * w[i] * w[j]``.
 
