@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError
+from .classification import auroc, average_precision
 
 __all__ = [
     "SAMPLINGS",
@@ -337,13 +338,11 @@ def score_edges(
     pandas.DataFrame
         Columns method, sampling, metric (``auc`` or ``ap``), value, seed, pairs (contacts = non-contacts).
     """
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
     rows = []
     for method, scorer in scorers.items():
         for sampling, sample in samples.items():
             scores = np.asarray(scorer(sample.pairs), dtype=float)
-            for metric, measure in (("auc", roc_auc_score), ("ap", average_precision_score)):
+            for metric, measure in (("auc", auroc), ("ap", average_precision)):
                 value = float(measure(sample.labels, scores))
                 rows.append((method, sampling, metric, value, seed, sample.positives.shape[1]))
     return pd.DataFrame(rows, columns=["method", "sampling", "metric", "value", "seed", "pairs"])
