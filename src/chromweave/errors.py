@@ -16,6 +16,7 @@ __all__ = [
     "ResolutionError",
     "SchemaError",
     "StoreError",
+    "TrainingError",
     "WeightError",
 ]
 
@@ -70,3 +71,7 @@ class StoreError(DataError):
 
 class ModelError(DataError):
     """A model folder is damaged, or does not fit the data it is given."""
+
+
+class TrainingError(ChromweaveError):
+    """Training cannot go on: the loss or its gradient is no longer a number."""

@@ -1,0 +1,253 @@
+"""What a model is trained for: a loss per batch, and scores over a split.
+
+An objective knows nothing of optimisers, devices or files; the engine knows nothing of what is learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..batch import LossParts, MapTrackBatch, PairedTokens
+from ..errors import ConfigError
+from .losses import MappingForm, OrthogonalForm, contrastive, mapping, orthogonal
+
+__all__ = ["LoopClassification", "Objective", "PairLossConfig", "PairedPretraining", "score"]
+
+Batch_contra = TypeVar("Batch_contra", contravariant=True)
+
+_CHUNK = 512  # rows of a similarity matrix held at once
+_MOST_UNIFORMITY = 4096  # windows whose pairwise distances are looked at
+
+
+class Objective(Protocol[Batch_contra]):
+    """What the engine asks of a task.
+
+    Attributes
+    ----------
+    monitor, mode
+        The score that decides which epoch is best, and whether more of it is better.
+    """
+
+    monitor: ClassVar[str]
+    mode: ClassVar[Literal["min", "max"]]
+
+    def step(self, model: nn.Module, batch: Batch_contra) -> LossParts:
+        """Loss of one batch, its terms, and one row per sample of whatever `summarise` needs."""
+        ...
+
+    def summarise(self, outputs: Mapping[str, Tensor]) -> dict[str, float]:
+        """Scores of a split from its samples' outputs, which stand in order."""
+        ...
+
+
+def score(
+    objective: Objective[Any], model: nn.Module, batches: Iterable[Any], device: torch.device | str = "cpu"
+) -> dict[str, float]:
+    """Mean loss, its terms, and the objective's scores over `batches`, in evaluation mode."""
+    tally = Tally()
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            for batch in batches:
+                moved = batch.to(device)
+                tally.add(objective.step(model, moved), len(moved))
+    finally:
+        model.train(training)
+    return tally.summary(objective)
+
+
+class Tally:
+    """Running means of the loss and its terms, and the outputs of every sample seen."""
+
+    def __init__(self, keep_outputs: bool = True) -> None:
+        self.samples = 0
+        self._sums: dict[str, Tensor] = {}
+        self._outputs: dict[str, list[Tensor]] | None = {} if keep_outputs else None
+
+    def add(self, parts: LossParts, samples: int) -> None:
+        """Take in one batch; nothing is copied off the device but the outputs."""
+        self.samples += samples
+        for name, value in {"loss": parts.total, **parts.terms}.items():
+            weighted = value.detach() * samples
+            self._sums[name] = self._sums[name] + weighted if name in self._sums else weighted
+        if self._outputs is not None:
+            for name, value in parts.outputs.items():
+                self._outputs.setdefault(name, []).append(value.detach().cpu())
+
+    def means(self) -> dict[str, float]:
+        """Mean per sample of the loss and its terms; empty where nothing was seen."""
+        return {name: value.item() / self.samples for name, value in self._sums.items()}
+
+    def summary(self, objective: Objective[Any]) -> dict[str, float]:
+        """The means and the objective's scores."""
+        outputs = {name: torch.cat(parts) for name, parts in (self._outputs or {}).items()}
+        return {**self.means(), **(objective.summarise(outputs) if outputs else {})}
+
+
+@dataclass(frozen=True)
+class PairLossConfig:
+    """Weights and forms of the pre-training losses.
+
+    The default is the paper's plain sum: the three terms are of like size at the start (ln of the batch
+    size, about 0, and 2 to 4) and none has to be scaled to be heard.
+
+    Parameters
+    ----------
+    contrastive, orthogonal, mapping
+        Weight of each term.
+    orthogonal_form
+        ``"squared"`` unless the paper's ``"inner"``, whose minimum is anti-parallel, is asked for.
+    mapping_form
+        The paper's ``"squared"``, or the published code's ``"unit"``.
+    detach_targets
+        Whether the mapping loss trains the inference alone, and not the tokens it aims at.
+    """
+
+    contrastive: float = 1.0
+    orthogonal: float = 1.0
+    mapping: float = 1.0
+    orthogonal_form: OrthogonalForm = "squared"
+    mapping_form: MappingForm = "squared"
+    detach_targets: bool = False
+
+    def __post_init__(self) -> None:
+        weights = (self.contrastive, self.orthogonal, self.mapping)
+        if min(weights) < 0 or not any(weights):
+            raise ConfigError(f"loss weights must not be negative, nor all 0, but are {weights}.")
+
+
+class PairedPretraining:
+    """Windows' maps and tracks learn to know each other (MIX-HIC).
+
+    Scores: how often a window's own partner is the nearest, or among the nearest five, of a whole split
+    (mean of both directions; chance is 1 / windows and 5 / windows); alignment and uniformity on the unit
+    sphere (Wang & Isola 2020; lower is better); cosine between inferred and true tokens.
+    """
+
+    monitor: ClassVar[str] = "loss"
+    mode: ClassVar[Literal["min", "max"]] = "min"
+
+    def __init__(self, config: PairLossConfig | None = None) -> None:
+        self.config = config or PairLossConfig()
+
+    def step(self, model: nn.Module, batch: MapTrackBatch) -> LossParts:
+        """Weighted sum of the contrastive, orthogonal and mapping losses."""
+        pair: PairedTokens = model(batch.contact_map, batch.tracks)
+        tracks = torch.cat([pair.track_invariant, pair.track_specific], dim=-1)
+        maps = torch.cat([pair.map_invariant, pair.map_specific], dim=-1)
+        track_invariant, map_invariant = pair.track_invariant.mean(1), pair.map_invariant.mean(1)
+        terms = {
+            "contrastive": contrastive(track_invariant, map_invariant, pair.temperature),
+            "orthogonal": orthogonal(
+                track_invariant,
+                pair.track_specific.mean(1),
+                map_invariant,
+                pair.map_specific.mean(1),
+                self.config.orthogonal_form,
+            ),
+            "mapping": (
+                self._mapping(pair.map_from_tracks, maps) + self._mapping(pair.tracks_from_map, tracks)
+            )
+            / 2,
+        }
+        total = torch.stack([getattr(self.config, name) * term for name, term in terms.items()]).sum()
+        with torch.no_grad():
+            cosine = (_cosine(pair.map_from_tracks, maps) + _cosine(pair.tracks_from_map, tracks)) / 2
+        outputs = {"tracks": track_invariant, "maps": map_invariant, "cosine": cosine}
+        return LossParts(total, {**terms, "temperature": pair.temperature}, outputs)
+
+    def _mapping(self, inferred: Tensor, target: Tensor) -> Tensor:
+        target = target.detach() if self.config.detach_targets else target
+        return mapping(inferred, target, self.config.mapping_form)
+
+    def summarise(self, outputs: Mapping[str, Tensor]) -> dict[str, float]:
+        """Retrieval, alignment, uniformity and mapping cosine of a split."""
+        tracks, maps = (F.normalize(outputs[name].float(), dim=-1) for name in ("tracks", "maps"))
+        # The training loss compares vectors as pooled, so retrieval does, too.
+        ranks = torch.cat(
+            [
+                partner_ranks(outputs["tracks"].float(), outputs["maps"].float()),
+                partner_ranks(outputs["maps"].float(), outputs["tracks"].float()),
+            ]
+        )
+        return {
+            "retrieval_top1": (ranks < 1).double().mean().item(),
+            "retrieval_top5": (ranks < 5).double().mean().item(),
+            "retrieval_chance": 1 / len(tracks),
+            "alignment": (tracks - maps).square().sum(-1).mean().item(),
+            "uniformity": (_uniformity(tracks) + _uniformity(maps)) / 2,
+            "mapping_cosine": outputs["cosine"].double().mean().item(),
+        }
+
+
+def _cosine(first: Tensor, second: Tensor) -> Tensor:
+    """Cosine of matching tokens, mean over a window's tokens."""
+    return F.cosine_similarity(first, second, dim=-1).mean(dim=-1)
+
+
+def partner_ranks(queries: Tensor, partners: Tensor) -> Tensor:
+    """How many other partners each query has a larger, or the same, inner product with than with its own.
+
+    Parameters
+    ----------
+    queries, partners
+        (windows, channels); row i belongs to row i. Ties count against the query.
+
+    Returns
+    -------
+    Tensor
+        (windows,) integers, 0 is best.
+    """
+    own = (queries * partners).sum(-1)
+    ranks = []
+    for start in range(0, len(queries), _CHUNK):
+        similar = queries[start : start + _CHUNK] @ partners.T
+        rows = torch.arange(len(similar))
+        similar[rows, start + rows] = -torch.inf
+        ranks.append((similar >= own[start : start + _CHUNK, None]).sum(-1))
+    return torch.cat(ranks)
+
+
+def _uniformity(unit: Tensor) -> float:
+    """Log of the mean of exp(-2 d^2) over pairs of different windows; NaN for fewer than two."""
+    if len(unit) > _MOST_UNIFORMITY:
+        unit = unit[torch.linspace(0, len(unit) - 1, _MOST_UNIFORMITY).long()]
+    if len(unit) < 2:
+        return float("nan")
+    squared = torch.pdist(unit.double()).square()
+    return (squared.mul(-2).exp().mean().log()).item()
+
+
+class LoopClassification:
+    """Loop or no loop at a window's centre, by binary cross-entropy.
+
+    Parameters
+    ----------
+    scores
+        Computes named scores from labels and probabilities, both float64 (windows,).
+    """
+
+    monitor: ClassVar[str] = "auroc"
+    mode: ClassVar[Literal["min", "max"]] = "max"
+
+    def __init__(self, scores: Callable[[np.ndarray, np.ndarray], Mapping[str, float]]) -> None:
+        self.scores = scores
+
+    def step(self, model: nn.Module, batch: MapTrackBatch) -> LossParts:
+        """Cross-entropy of the batch."""
+        prediction = model(batch.contact_map, batch.tracks)
+        loss = F.binary_cross_entropy_with_logits(prediction.logit, batch.label.to(prediction.logit.dtype))
+        return LossParts(loss, {}, {"label": batch.label, "probability": prediction.value})
+
+    def summarise(self, outputs: Mapping[str, Tensor]) -> dict[str, float]:
+        """The given scores of a split."""
+        label, probability = (outputs[name].double().numpy() for name in ("label", "probability"))
+        return dict(self.scores(label, probability))

@@ -1,0 +1,246 @@
+"""The loop on made-up windows: it learns, can be interrupted, names a bad batch, and leaves no trace."""
+
+import csv
+import logging
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from chromweave.errors import ConfigError, DataError, ModelError, TrainingError
+from chromweave.models.mixhic import LoopModel, MixHicConfig, MixHicPretrain
+from chromweave.progress import reporting
+from chromweave.training.engine import FitConfig, fit, seeded
+from chromweave.training.objectives import LoopClassification, PairedPretraining
+from tests.fakes_windows import Batches, synthetic_batch
+
+CONFIG = MixHicConfig(channels=8, heads=1, depth=1, window_bins=16, positions=400)
+
+
+def pair_model(seed=0):
+    with seeded(seed):
+        return MixHicPretrain(CONFIG)
+
+
+def loop_model(seed=0, **changes):
+    with seeded(seed):
+        return LoopModel(replace(CONFIG, **changes))
+
+
+def accuracy(label, probability):
+    return {"auroc": float(((probability > 0.5) == label).mean())}
+
+
+def rows(run):
+    with (run / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def values(run, split, metric):
+    return [float(r["value"]) for r in rows(run) if r["split"] == split and r["metric"] == metric]
+
+
+@pytest.fixture(scope="module")
+def train():
+    return Batches(synthetic_batch(64, seed=1), 16)
+
+
+@pytest.fixture(scope="module")
+def valid():
+    return Batches(synthetic_batch(32, seed=2), 16)
+
+
+FIT = FitConfig(epochs=3, learning_rate=3e-3, log_every=2, accelerator="cpu")
+
+
+def test_pretraining_lowers_the_loss_and_keeps_its_books(tmp_path, train, valid):
+    model = pair_model()
+    result = fit(model, PairedPretraining(), tmp_path, train, valid, FIT, seed=0)
+    losses = values(tmp_path, "train", "loss")
+    assert losses[-1] < losses[0] - 0.5
+    assert (result.epochs, result.steps, result.stopped_early) == (3, 12, False)
+    found = rows(tmp_path)
+    assert list(found[0]) == ["step", "epoch", "split", "metric", "value"]
+    assert [int(r["step"]) for r in found if r["split"] == "train" and r["metric"] == "loss"] == [
+        2,
+        4,
+        6,
+        8,
+        10,
+        12,
+    ]
+    assert [r["step"] for r in found if r["split"] == "valid" and r["metric"] == "loss"] == ["4", "8", "12"]
+    metrics = {r["metric"] for r in found if r["split"] == "valid"}
+    assert metrics >= {
+        "contrastive",
+        "orthogonal",
+        "mapping",
+        "retrieval_top1",
+        "retrieval_top5",
+        "uniformity",
+    }
+    best = values(tmp_path, "valid", "loss")
+    assert result.best_metrics["loss"] == pytest.approx(min(best), rel=1e-6)
+    assert result.best_epoch == best.index(min(best)) + 1
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+    assert not model.training
+
+
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path, train, valid):
+    whole, halved = loop_model(), loop_model()
+    objective = LoopClassification(accuracy)
+    fit(whole, objective, tmp_path / "whole", train, valid, replace(FIT, epochs=4), seed=5)
+    fit(halved, objective, tmp_path / "halved", train, valid, replace(FIT, epochs=2), seed=5)
+    # what a kill between two checkpoints leaves: rows of a later step, the last one cut short
+    with (tmp_path / "halved" / "metrics.csv").open("a") as file:
+        file.write("10,3,train,loss,99\n11,3,tr")
+    again = loop_model(seed=9)  # its first weights do not matter
+    result = fit(
+        again, objective, tmp_path / "halved", train, valid, replace(FIT, epochs=4), seed=5, resume=True
+    )
+    assert (result.epochs, result.steps) == (4, 16)
+    assert rows(tmp_path / "whole") == rows(tmp_path / "halved")
+    last = [
+        torch.load(tmp_path / run / "checkpoints" / "last.ckpt", weights_only=True)
+        for run in ("whole", "halved")
+    ]
+    for name, tensor in last[0]["state_dict"].items():
+        assert torch.equal(tensor, last[1]["state_dict"][name]), name
+
+
+def test_resuming_a_finished_run_gives_its_best_weights(tmp_path, train, valid):
+    first, second = pair_model(), pair_model(seed=3)
+    done = fit(first, PairedPretraining(), tmp_path, train, valid, replace(FIT, epochs=1))
+    again = fit(second, PairedPretraining(), tmp_path, train, valid, replace(FIT, epochs=1), resume=True)
+    assert again == done
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, second.state_dict()[name])
+
+
+def test_there_must_be_something_to_resume(tmp_path, train):
+    with pytest.raises(ModelError, match=r"last\.ckpt: there is no such checkpoint"):
+        fit(pair_model(), PairedPretraining(), tmp_path, train, None, FIT, resume=True)
+
+
+def test_a_truncated_checkpoint_is_refused_and_the_other_offered(tmp_path, train):
+    fit(pair_model(), PairedPretraining(), tmp_path, train, None, replace(FIT, epochs=1))
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(ModelError, match=r"last\.ckpt: is truncated .* beside it there is best\.ckpt"):
+        fit(pair_model(), PairedPretraining(), tmp_path, train, None, FIT, resume=True)
+
+
+def test_patience_ends_training_and_the_best_epoch_is_kept(tmp_path, train, valid):
+    class Worsening(LoopClassification):
+        def summarise(self, outputs):
+            self.seen = getattr(self, "seen", 0) + 1
+            return {"auroc": [0.6, 0.9, 0.8, math.nan, 0.9, 0.95][self.seen - 1]}
+
+    model = loop_model()
+    result = fit(model, Worsening(accuracy), tmp_path, train, valid, replace(FIT, epochs=6, patience=3))
+    assert (result.epochs, result.best_epoch, result.stopped_early) == (5, 2, True)
+    assert result.best_metrics["auroc"] == 0.9
+    best = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.equal(best[f"network.{name}"], tensor) for name, tensor in model.state_dict().items())
+    scores = [r["value"] for r in rows(tmp_path) if r["metric"] == "auroc"]
+    assert scores == ["0.6", "0.9", "0.8", "", "0.9"]
+
+
+def test_a_loss_that_is_no_number_names_the_batch(tmp_path, train):
+    bad = synthetic_batch(64, seed=1)
+    bad.tracks[40, 7] = torch.nan
+    with pytest.raises(TrainingError, match=r"loss is nan in epoch 1, step 3, of windows 132 to 147"):
+        fit(
+            pair_model(),
+            PairedPretraining(),
+            tmp_path,
+            Batches(bad, 16),
+            None,
+            FIT,
+            name_batch=lambda batch: f"of windows {batch.x[0]} to {batch.x[-1]}",
+        )
+
+
+def test_a_gradient_that_is_no_number_names_the_batch(tmp_path, train):
+    class Infinite(PairedPretraining):
+        def step(self, model, batch):
+            parts = super().step(model, batch)
+            zero = (model.to_map.dense.bias * 0).sum()  # sqrt has an infinite slope at 0
+            return replace(parts, total=parts.total + zero.sqrt())
+
+    with pytest.raises(TrainingError, match=r"gradient is not finite in epoch 1, step 1, of samples"):
+        fit(pair_model(), Infinite(), tmp_path, train, None, FIT)
+
+
+def test_without_validation_the_last_epoch_is_the_best(tmp_path, train):
+    result = fit(pair_model(), PairedPretraining(), tmp_path, train, None, replace(FIT, epochs=2))
+    assert (result.best_epoch, result.best_metrics) == (2, {})
+
+
+def test_no_batches_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="no batch to train on"):
+        fit(pair_model(), PairedPretraining(), tmp_path, [], None, FIT)
+
+
+def test_the_callers_generators_and_loggers_are_left_alone(tmp_path, train, valid):
+    torch.manual_seed(3)
+    np.random.seed(3)  # noqa: NPY002
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    level = logging.getLogger("lightning.pytorch").level
+    fit(loop_model(), LoopClassification(accuracy), tmp_path, train, valid, replace(FIT, epochs=1))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (np.random.get_state()[1] == numpy_before).all()  # noqa: NPY002
+    assert logging.getLogger("lightning.pytorch").level == level
+
+
+def test_nothing_is_printed_and_progress_is_told(tmp_path, train, valid, capfd):
+    class Listener:
+        def __init__(self):
+            self.steps, self.lines, self.closed = 0, [], False
+
+        def track(self, items, description, total, unit):
+            self.total, self.unit = total, unit
+            try:
+                for item in items:
+                    yield item
+                    self.steps += 1
+            finally:
+                self.closed = True
+
+        def notify(self, message):
+            self.lines.append(message)
+
+    listener = Listener()
+    with reporting(listener):
+        fit(pair_model(), PairedPretraining(), tmp_path, train, valid, FIT, description="pre-training")
+    assert (listener.steps, listener.total, listener.unit, listener.closed) == (12, 12, "step", True)
+    assert len(listener.lines) == 3
+    assert listener.lines[2].startswith("pre-training: epoch 3/3, loss ")
+    assert "validation loss" in listener.lines[2]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_seeded_is_repeatable_and_distinguishes_places():
+    def draw(*where):
+        with seeded(*where):
+            return torch.rand(3).tolist()
+
+    assert draw(1) == draw(1)
+    assert len({tuple(draw(*where)) for where in ((1,), (2,), (1, 0, 1), (1, 1, 0))}) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"patience": 0}, "patience must be at least 1"),
+        ({"learning_rate": 0.0}, "must be positive"),
+        ({"weight_decay": -1.0}, "not negative"),
+        ({"gradient_clip": 0.0}, "gradient_clip must be positive"),
+    ],
+)
+def test_impossible_settings_are_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        FitConfig(**changes)
