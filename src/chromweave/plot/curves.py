@@ -19,6 +19,7 @@ from .style import (
     say_nothing,
     series_colours,
     styled,
+    wrap,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["calibration_figure", "decay_figure", "evaluation_figure", "training_figure"]
 
+_METHOD_WIDTH = 40  # characters of a method's name on one line
 _SPLITS = {"train": (BLUE, "-"), "valid": (VERMILLION, "--"), "test": (DARK, ":")}
 
 
@@ -106,11 +108,11 @@ def training_figure(metrics: pd.DataFrame, *, title: str = "") -> Figure:
     for i, name in enumerate(names, 1):
         ax = figure.add_subplot(rows, columns, i)
         _draw_metric(ax, shown[shown["metric"].astype(str) == name], x)
-        ax.set_title(name)
+        ax.set_title(wrap(name, 28))
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
     if names:
-        _split_legend(figure, shown["split"].astype(str))
+        _split_legend(figure, _splits(shown))
     return figure
 
 
@@ -120,6 +122,12 @@ def _progress_column(metrics: pd.DataFrame) -> str:
     return "epoch" if once and len(known) == len(metrics) else "step"
 
 
+def _splits(metrics: pd.DataFrame) -> list[str]:
+    """The splits there are: training, validation, test, then any others."""
+    found = dict.fromkeys(metrics["split"].astype(str))
+    return [*(split for split in _SPLITS if split in found), *(s for s in found if s not in _SPLITS)]
+
+
 def _style(split: str) -> tuple[str, str]:
     return _SPLITS.get(split, (GREY, "-."))
 
@@ -127,22 +135,22 @@ def _style(split: str) -> tuple[str, str]:
 def _draw_metric(ax: Axes, rows: pd.DataFrame, x: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    for split, part in rows.groupby("split", sort=False, observed=True):
-        part = part.sort_values(x, kind="stable")
-        colour, line = _style(str(split))
+    for split in _splits(rows):
+        part = rows[rows["split"].astype(str) == split].sort_values(x, kind="stable")
+        colour, line = _style(split)
         marker = "o" if len(part) <= 40 else ""
-        ax.plot(part[x], part["value"], color=colour, ls=line, marker=marker, ms=3, lw=1.3, gid=str(split))
+        ax.plot(part[x], part["value"], color=colour, ls=line, marker=marker, ms=3, lw=1.3, gid=split)
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     ax.yaxis.set_major_locator(MaxNLocator(5))
     ax.set_xlabel(x)
     ax.grid(axis="y", color=LIGHT, lw=0.5)
 
 
-def _split_legend(figure: Figure, splits: pd.Series) -> None:
+def _split_legend(figure: Figure, splits: list[str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = []
-    for split in dict.fromkeys(splits):
+    for split in splits:
         colour, line = _style(split)
         handles.append(Line2D([], [], color=colour, ls=line, marker="o", ms=3, label=split))
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
@@ -171,9 +179,9 @@ def evaluation_figure(
     metrics = list(dict.fromkeys(table["metric"].astype(str)))
     columns = min(max(len(metrics), 1), 3)
     rows = max(1, -(-len(metrics) // columns))
-    figure = new_figure(
-        {1: 6.2, 2: 8.2, 3: WIDTH}[columns], rows * (0.75 + 0.27 * max(len(methods), 1)) + 0.4
-    )
+    lines = max((wrap(method, _METHOD_WIDTH).count("\n") + 1 for method in methods), default=1)
+    tall = 0.75 + (0.1 + 0.17 * lines) * max(len(methods), 1)
+    figure = new_figure({1: 6.2, 2: 8.2, 3: WIDTH}[columns], rows * tall + 0.4)
     if not metrics:
         say_nothing(figure.add_subplot(), "no scores")
         return figure
@@ -183,7 +191,7 @@ def evaluation_figure(
         _draw_scores(ax, part, methods, frozenset(trivial))
         if chance and metric in chance:
             ax.axvline(chance[metric], color=GREY, ls=":", lw=1, gid="chance")
-        ax.set_title(metric)
+        ax.set_title(wrap(metric, 28))
         if i % columns:
             ax.tick_params(axis="y", labelleft=False)
     _method_legend(figure, trivial=bool(set(trivial) & set(methods)), chance=bool(chance))
@@ -211,7 +219,7 @@ def _draw_scores(ax: Axes, rows: pd.DataFrame, methods: list[str], trivial: froz
             mfc="white" if simple else colour,
             gid="trivial" if simple else "model",
         )
-    ax.set_yticks(range(len(methods)), methods)
+    ax.set_yticks(range(len(methods)), [wrap(method, _METHOD_WIDTH) for method in methods])
     ax.set_ylim(len(methods) - 0.5, -0.5)
     ax.margins(x=0.08)
     ax.xaxis.set_major_locator(MaxNLocator(4))

@@ -55,8 +55,9 @@ def draw_embedding(
     if not len(order):
         say_nothing(ax)
     elif values.dtype.kind in "iuf":
-        label = "position (Mb)" if colour_by == "position" else colour_by
-        _by_number(ax, points[order], values.to_numpy(np.float64) / (1e6 if label != colour_by else 1), label)
+        label, unit = ("position (Mb)", 1e6) if colour_by == "position" else (colour_by, 1.0)
+        numbers = values.to_numpy(np.float64, na_value=np.nan) / unit
+        _by_number(ax, points[order], numbers, label)
     else:
         _by_group(ax, points[order], values.astype(str).to_numpy(), colour_by)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from ..errors import DataError
 from ..genome import Interval
 from .style import (
     BLUE,
@@ -57,6 +58,15 @@ def _scale(matrix: np.ndarray, kind: Kind) -> _Scale:
         low, high, colours = low / 2, max(high, 2 * low), contact_colours()
     # A count of zero is data: it takes the scale's lowest colour, not that of a masked bin.
     return _Scale(np.where(values < low, low, values), LogNorm(low, high), colours)
+
+
+def _check(matrix: np.ndarray, region: Interval, resolution: int) -> None:
+    bins = -(-len(region) // resolution)
+    if np.shape(matrix) != (bins, bins):
+        raise DataError(
+            f"{region} has {bins} bins of {resolution:,} bp, but the map to draw is "
+            f"{' x '.join(map(str, np.shape(matrix)))}; cut both from the same region."
+        )
 
 
 def _reach(ratios: np.ndarray) -> float:
@@ -109,7 +119,13 @@ def draw_map(
         ``"contacts"`` (log colours) or ``"oe"`` (observed/expected, colours centred on 1).
     calls, truth
         BEDPE tables; loops outside the region are passed over.
+
+    Raises
+    ------
+    DataError
+        The matrix does not have the region's number of bins.
     """
+    _check(matrix, region, resolution)
     scale = _scale(matrix, kind)
     n = len(scale.values)
     end = region.start + n * resolution
@@ -212,6 +228,7 @@ def draw_triangle(
 
     `max_distance` (bp) cuts the triangle; the other parameters are those of :func:`draw_map`.
     """
+    _check(matrix, region, resolution)
     scale = _scale(matrix, kind)
     n = len(scale.values)
     reach = min(max_distance or n * resolution, n * resolution)

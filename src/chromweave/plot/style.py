@@ -7,6 +7,7 @@ Colours are those of Okabe and Ito (2008), which colour-blind readers can tell a
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
@@ -35,6 +36,7 @@ __all__ = [
     "compartment_colour",
     "contact_colours",
     "distance_axis",
+    "finite",
     "format_bp",
     "genomic_axis",
     "image_bytes",
@@ -43,6 +45,7 @@ __all__ = [
     "say_nothing",
     "series_colours",
     "styled",
+    "wrap",
 ]
 
 P = ParamSpec("P")
@@ -113,7 +116,7 @@ def new_figure(
 ) -> Figure:
     """An empty figure of `width` x `height` inches that lays itself out, on an Agg canvas.
 
-    A `compressed` layout keeps what belongs to axes of a fixed aspect (a square map's colour bar) beside them.
+    A `compressed` layout keeps a colour bar beside axes of a fixed aspect, such as a square map.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -205,6 +208,11 @@ def distance_axis(ax: Axes, axis: Literal["x", "y"] = "x") -> None:
 def say_nothing(ax: Axes, message: str = "no data") -> None:
     """Write `message` in the middle of axes that have nothing to show."""
     ax.text(0.5, 0.5, message, transform=ax.transAxes, ha="center", va="center", color=GREY, gid="nothing")
+
+
+def wrap(text: str, width: int) -> str:
+    """`text` broken into lines of at most `width` characters; its own line breaks are kept."""
+    return "\n".join("\n".join(textwrap.wrap(line, width)) for line in text.splitlines())
 
 
 def finite(values: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from .style import (
     new_figure,
     say_nothing,
     styled,
+    wrap,
 )
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _side_label(ax: Axes, text: str) -> None:
-    ax.set_ylabel(text, rotation=0, ha="right", va="center")
+    ax.set_ylabel(wrap(text, 18), rotation=0, ha="right", va="center")
 
 
 def _two_ticks(ax: Axes, low: float, high: float) -> None:
@@ -268,7 +269,7 @@ def draw_delta(ax: Axes, table: pd.DataFrame, region: Interval, name: str = "dif
         Axes to draw into.
     table
         Columns chrom, start, end, delta (NaN where either is masked) and, optionally, shifted (bool): bins
-        called different, drawn vermillion on the grey of the others.
+        called different, drawn dark among the grey of the others.
     region
         What is shown.
     name
@@ -276,10 +277,10 @@ def draw_delta(ax: Axes, table: pd.DataFrame, region: Interval, name: str = "dif
     """
     here = _on(table, region)
     steps = _table_steps(here, "delta")
-    _stairs(ax, steps, GREY)
+    _stairs(ax, steps, MISSING)
     if "shifted" in here.columns and len(here):
         shifted = _table_steps(here.assign(shifted=here["shifted"].astype(float)), "shifted").values
-        _stairs(ax, steps, VERMILLION, shifted == 1)
+        _stairs(ax, steps, DARK, shifted == 1)
     _symmetric(ax, steps)
     genomic_axis(ax, region)
     _side_label(ax, name)
@@ -308,5 +309,5 @@ def _compartment_legend(figure: Figure, *, shifted: bool) -> None:
     entries = {"A": COMPARTMENT_COLOURS["A"], "B": COMPARTMENT_COLOURS["B"], "masked": MISSING}
     handles = [Patch(color=colour, label=label) for label, colour in entries.items()]
     if shifted:
-        handles.append(Patch(color=VERMILLION, label="difference: shifted bins"))
+        handles.append(Patch(color=DARK, label="shifted bins"))
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))

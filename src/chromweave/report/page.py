@@ -44,6 +44,7 @@ MOST_BYTES = 15_000_000
 """A page larger than this is refused: a browser, or a mail, would choke on it."""
 
 _CSS_PIXELS_PER_INCH = 96
+_RIM = 6  # CSS pixels of white around a picture, for dark pages
 _MIMES = ("image/png", "image/svg+xml")
 
 
@@ -326,10 +327,11 @@ def _figures(figures: Sequence[Figure]) -> str:
 
 
 def _figure(figure: Figure) -> str:
-    data = base64.b64encode(figure.image).decode()
+    data, caption = base64.b64encode(figure.image).decode(), _text(figure.caption)
     return (
-        f'<figure style="width: {figure.width}px"><img src="data:{figure.mime};base64,{data}" width="{figure.width}" '
-        f'alt="{_text(figure.caption)}"><figcaption>{_text(figure.caption)}</figcaption></figure>'
+        f'<figure style="width: {figure.width + 2 * _RIM}px">'
+        f'<img src="data:{figure.mime};base64,{data}" width="{figure.width}" alt="{caption}">'
+        f"<figcaption>{caption}</figcaption></figure>"
     )
 
 
@@ -403,7 +405,7 @@ nav { background: var(--panel); border-radius: 8px; padding: .9rem 1.2rem; margi
 nav h2 { font-size: 1rem; margin: 0 0 .3rem; }
 nav ol { margin: 0; padding-left: 1.4rem; columns: 16rem auto; }
 .figures { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 0 2rem; margin-left: -6px; }
-figure { margin: 1.3rem 0; padding: 6px; max-width: 100%; break-inside: avoid; }
+figure { margin: .5rem 0; padding: 6px; max-width: 100%; break-inside: avoid; }
 figure img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: 6px;
   outline: 6px solid #fff; outline-offset: -1px; }
 figcaption { max-width: 85ch; margin: .7rem 6px 0; color: var(--soft); font-size: .9rem; }
