@@ -1,0 +1,286 @@
+"""Cutting batches of windows from a store: balanced maps and both track segments, straight from the files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ..errors import ConfigError, DataError, ResolutionError
+from .layers import TRACK_WIDTH
+from .layouts import FAR_LOOKUP, Band
+from .store import RegionStore
+
+__all__ = ["CutWindows", "WindowCutter"]
+
+_RAW = "raw"
+
+
+@dataclass(frozen=True)
+class CutWindows:
+    """Windows as they are in the store.
+
+    Parameters
+    ----------
+    maps
+        float32 (windows, bins, bins): contacts, rows = x segment, columns = y segment; 0 where not `mask`.
+    mask
+        bool, like `maps`: both bins are valid and the pixel is stored.
+    tracks
+        float32 (windows, positions, tracks): 100 bp means, x then y segment; 0 where not `track_mask`.
+    track_mask
+        bool, like `tracks`: the track has data there.
+    """
+
+    maps: np.ndarray
+    mask: np.ndarray
+    tracks: np.ndarray
+    track_mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class WindowCutter:
+    """Cuts windows around anchor pixels (x, y): rows [x - h, x + h), columns [y - h, y + h), h = half a side.
+
+    The geometry of MIX-HIC: the anchor pixel has index (h, h). It pickles with its store.
+
+    Parameters
+    ----------
+    store
+        The store.
+    resolution
+        A band layer of it, bp.
+    tracks
+        Names of tracks, in the order wanted.
+    window_bins
+        Side of a window, bins; even.
+    weight
+        Balancing vector, ``"default"``, or ``"raw"`` for raw counts (bins masked by the default vector).
+    scaled
+        Bring balanced values to the scale of counts, chromosome by chromosome.
+
+    Raises
+    ------
+    ConfigError
+        An odd or non-positive window.
+    ResolutionError
+        No such layer, or one that is no band.
+    DataError
+        No such track.
+    """
+
+    store: RegionStore
+    resolution: int
+    tracks: tuple[str, ...] = ()
+    window_bins: int = 50
+    weight: str = "default"
+    scaled: bool = True
+    _ready: dict[str, _Chromosome] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.window_bins <= 0 or self.window_bins % 2:
+            raise ConfigError(f"a window has an even, positive number of bins, not {self.window_bins}.")
+        if self.resolution not in self.store.resolutions:
+            self.store.default_weight(self.resolution)  # the store's own error
+        if self.store.manifest["contacts"][str(self.resolution)]["layout"] != Band.name:
+            raise ResolutionError(
+                f"{self.store.path}: windows are cut from band layers (10 kb and finer), "
+                f"and that of {self.resolution:,} bp holds every distance."
+            )
+        if self.resolution % TRACK_WIDTH and self.tracks:
+            raise ConfigError(
+                f"tracks are stored in bins of {TRACK_WIDTH} bp; {self.resolution} is no multiple of that."
+            )
+        for name in self.tracks:
+            self.store.track(name, self.store.chromosomes[0])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        arguments = (self.store, self.resolution, self.tracks, self.window_bins, self.weight, self.scaled)
+        return (WindowCutter, arguments)
+
+    @property
+    def positions(self) -> int:
+        """Track positions of a window: two segments of `window_bins` bins, in steps of 100 bp."""
+        return 2 * self.window_bins * self.resolution // TRACK_WIDTH
+
+    def cut(self, chroms: Sequence[str], chrom: np.ndarray, x: np.ndarray, y: np.ndarray) -> CutWindows:
+        """Cut a batch.
+
+        Parameters
+        ----------
+        chroms
+            Names of chromosomes.
+        chrom
+            Index into `chroms` of each window.
+        x, y
+            Anchor bins of each window.
+
+        Raises
+        ------
+        DataError
+            A window sticks out of its chromosome.
+        ChromosomeError, WeightError
+            Not in the store.
+        """
+        chrom, x, y = (np.ascontiguousarray(values, np.int64) for values in (chrom, x, y))
+        side, n = self.window_bins, len(x)
+        maps = np.empty((n, side, side), np.float32)
+        mask = np.empty((n, side, side), np.bool_)
+        tracks = np.empty((n, self.positions, len(self.tracks)), np.float32)
+        track_mask = np.empty(tracks.shape, np.bool_)
+        for index in np.unique(chrom):
+            rows = np.flatnonzero(chrom == index)
+            here = self._chromosome(chroms[index])
+            here.require_inside(x[rows], y[rows], side // 2)
+            _cut_maps(
+                here.band.near,
+                here.band.far,
+                here.band.overflow_keys,
+                here.band.overflow_counts,
+                here.weight,
+                here.scale,
+                x[rows],
+                y[rows],
+                rows,
+                maps,
+                mask,
+            )
+            starts = (np.stack([x[rows], y[rows]]) - side // 2) * self.resolution // TRACK_WIDTH
+            for column, stored in enumerate(here.tracks):
+                if stored.dtype == np.float16:
+                    bits = stored.view(np.uint16)
+                    _cut_half_track(bits, _HALF_FLOATS, starts, rows, column, tracks, track_mask)
+                else:
+                    _cut_full_track(stored, starts, rows, column, tracks, track_mask)
+        return CutWindows(maps, mask, tracks, track_mask)
+
+    def _chromosome(self, chrom: str) -> _Chromosome:
+        if chrom not in self._ready:
+            self._ready[chrom] = self._prepare(chrom)
+        return self._ready[chrom]
+
+    def _prepare(self, chrom: str) -> _Chromosome:
+        layer = self.store.layer(chrom, self.resolution)
+        band = layer.layout
+        assert isinstance(band, Band)
+        if self.weight == _RAW:
+            weight, scale = np.where(layer.valid(), 1.0, np.nan), 1.0
+        else:
+            weight, scale = layer.weight(self.weight), layer.scale(self.weight) if self.scaled else 1.0
+        return _Chromosome(
+            name=f"{self.store.path}: {layer.chrom}",
+            whole_bins=self.store.assembly.length(layer.chrom) // self.resolution,
+            band=band,
+                np.asarray(a) for a in (band.near, band.far, band.overflow_keys, band.overflow_counts)
+            ),
+            weight=np.ascontiguousarray(weight),
+            scale=scale,
+            tracks=tuple(np.asarray(self.store.track(name, chrom).mean) for name in self.tracks),
+        )
+
+
+@dataclass(frozen=True)
+class _Chromosome:
+    """What the kernels need of one chromosome."""
+
+    name: str
+    whole_bins: int
+    band: Band
+    weight: np.ndarray
+    scale: float
+    tracks: tuple[np.ndarray, ...]
+
+    def require_inside(self, x: np.ndarray, y: np.ndarray, half: int) -> None:
+        low, high = np.minimum(x, y), np.maximum(x, y)
+        outside = np.flatnonzero((low < half) | (high + half > self.whole_bins))
+        if len(outside):
+            first = outside[0]
+            raise DataError(
+                f"{self.name}: the window at bins ({x[first]}, {y[first]}) sticks out of the chromosome; "
+                f"anchors from {half} to {self.whole_bins - half} are possible. Make the window table again."
+            )
+
+
+_HALF_FLOATS = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+
+
+@njit(cache=True, nogil=True)
+def _far_count(keys: Any, counts: Any, key: int) -> Any:
+    return counts[np.searchsorted(keys, key)]
+
+
+@njit(cache=True, nogil=True)
+def _cut_maps(
+    near: Any,
+    far: Any,
+    keys: Any,
+    counts: Any,
+    weight: Any,
+    scale: float,
+    x: Any,
+    y: Any,
+    rows: Any,
+    maps: Any,
+    mask: Any,
+) -> None:
+    """Balanced windows of one chromosome, into rows `rows` of `maps` and `mask`."""
+    side = maps.shape[1]
+    half = side // 2
+    split = near.shape[1]
+    width = split + far.shape[1]
+    for k in range(len(rows)):
+        values, valid = maps[rows[k]], mask[rows[k]]
+        for a in range(side):
+            i = x[k] - half + a
+            row_weight = weight[i] * scale
+            for b in range(side):
+                j = y[k] - half + b
+                low, d = (i, j - i) if j >= i else (j, i - j)
+                factor = row_weight * weight[j]
+                if d >= width or np.isnan(factor):
+                    values[a, b] = 0
+                    valid[a, b] = False
+                    continue
+                valid[a, b] = True
+                if d < split:
+                    values[a, b] = near[low, d] * factor
+                    continue
+                count = far[low, d - split]
+                if count == FAR_LOOKUP:
+                    values[a, b] = _far_count(keys, counts, low * width + d) * factor
+                else:
+                    values[a, b] = count * factor
+
+
+@njit(cache=True, nogil=True)
+def _cut_half_track(
+    stored: Any, table: Any, starts: Any, rows: Any, column: int, tracks: Any, track_mask: Any
+) -> None:
+    """Both segments of a float16 track into column `column`: its bits index a table of float32 values.
+
+    numba converts float16 slowly, and a table of all 65,536 values stays in the processor's cache.
+    """
+    segment = tracks.shape[1] // 2
+    for k in range(len(rows)):
+        for part in range(2):
+            for p in range(segment):
+                value = table[stored[starts[part, k] + p]]
+                known = value == value
+                tracks[rows[k], part * segment + p, column] = value if known else np.float32(0)
+                track_mask[rows[k], part * segment + p, column] = known
+
+
+@njit(cache=True, nogil=True)
+def _cut_full_track(stored: Any, starts: Any, rows: Any, column: int, tracks: Any, track_mask: Any) -> None:
+    """Both segments of a float32 track into column `column`."""
+    segment = tracks.shape[1] // 2
+    for k in range(len(rows)):
+        for part in range(2):
+            for p in range(segment):
+                value = stored[starts[part, k] + p]
+                known = value == value
+                tracks[rows[k], part * segment + p, column] = value if known else np.float32(0)
+                track_mask[rows[k], part * segment + p, column] = known
