@@ -174,8 +174,6 @@ class WindowCutter:
             name=f"{self.store.path}: {layer.chrom}",
             whole_bins=self.store.assembly.length(layer.chrom) // self.resolution,
             band=band,
-                np.asarray(a) for a in (band.near, band.far, band.overflow_keys, band.overflow_counts)
-            ),
             weight=np.ascontiguousarray(weight),
             scale=scale,
             tracks=tuple(np.asarray(self.store.track(name, chrom).mean) for name in self.tracks),
