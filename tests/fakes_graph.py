@@ -123,7 +123,7 @@ def _means(path, chrom, n_bins, resolution):
     import pyBigWig
 
     with pyBigWig.open(str(path)) as file:
-        values = np.array(file.values(chrom, 0, file.chroms(chrom)), dtype=float)
+        values = file.values(chrom, 0, file.chroms(chrom), numpy=True)
     values = np.concatenate([values, np.full(n_bins * resolution - len(values), np.nan)])
     return np.nan_to_num(values).reshape(n_bins, resolution).mean(axis=1)
 

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 __all__ = [
+    "EdgeBatch",
     "EdgeSet",
     "GraphBatch",
     "LossParts",
@@ -101,6 +102,36 @@ class GraphBatch:
 
     def __len__(self) -> int:
         return self.features.shape[0]
+
+    def to(self, device: object) -> GraphBatch:
+        """The graph on another device."""
+        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
+
+@dataclass(frozen=True)
+class EdgeBatch:
+    """A graph, and pairs of its nodes to tell apart.
+
+    Attributes
+    ----------
+    graph
+        What the encoder sees.
+    positives
+        Node indices of contacts.
+    negatives
+        Node indices of non-contacts; while training, as many as there are positives are drawn from them.
+    """
+
+    graph: GraphBatch
+    positives: Int[Tensor, "2 positives"]
+    negatives: Int[Tensor, "2 negatives"]
+
+    def __len__(self) -> int:
+        return self.positives.shape[1]
+
+    def to(self, device: object) -> EdgeBatch:
+        """The batch on another device."""
+        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
 
 @dataclass(frozen=True)

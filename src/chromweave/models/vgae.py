@@ -21,8 +21,6 @@ __all__ = [
     "GCNLayer",
     "InnerProductDecoder",
     "VGAEConfig",
-    "kl_per_node",
-    "reparameterise",
     "symmetric_spmm",
 ]
 
@@ -155,17 +153,3 @@ class VGAE(nn.Module):
         assert self.norm.running_var is not None
         self.norm.running_mean.copy_(features.mean(dim=0))
         self.norm.running_var.copy_(features.var(dim=0))
-
-
-def reparameterise(
-    posterior: Posterior, noise: Float[Tensor, "nodes latent"]
-) -> Float[Tensor, "nodes latent"]:
-    """mean + sigma * `noise`, with standard normal `noise`."""
-    return posterior.mean + noise * posterior.log_std.exp()
-
-
-def kl_per_node(posterior: Posterior) -> Float[Tensor, ""]:
-    """KL divergence from N(0, 1), summed over dimensions, averaged over nodes (Kipf & Welling 2016)."""
-    log_variance = 2 * posterior.log_std
-    terms = 1 + log_variance - posterior.mean.square() - log_variance.exp()
-    return -0.5 * terms.sum(dim=1).mean()
