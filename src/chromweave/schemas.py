@@ -20,6 +20,7 @@ __all__ = [
     "INSULATION",
     "LOOPS",
     "NARROWPEAK",
+    "RESULTS",
     "SWITCHES",
     "TSS",
     "WINDOWS",
@@ -227,5 +228,20 @@ SWITCHES = Schema(
         Column("bins", "integer", "number of bins"),
         Column("expected", "number", "bins under circular shifts of the second condition"),
         Column("pvalue", "number", "of more bins than under the shifts"),
+    ),
+)
+
+RESULTS = Schema(
+    "result",
+    (
+        Column("task", "text", "what was to be predicted"),
+        Column("method", "text", "what predicted it"),
+        Column("metric", "text", "which number"),
+        Column("stratum", "text", "which samples"),
+        Column("value", "number", "the metric; missing where it is not defined", nullable=True),
+        Column("low", "number", "lower end of the interval", nullable=True),
+        Column("high", "number", "upper end of the interval", nullable=True),
+        Column("n", "integer", "samples"),
+        Column("seed", "integer", "of the run; missing for a method without one", nullable=True),
     ),
 )

@@ -1,0 +1,172 @@
+"""Intervals for any metric, by resampling whole blocks of the genome.
+
+Neighbouring windows share pixels, so samples are not independent and resampling them one by one would
+give intervals that are too narrow; chromosomes, or blocks of some Mb, nearly are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ConfigError, DataError
+
+__all__ = ["BootstrapConfig", "Estimate", "block_bootstrap", "genome_blocks", "paired_difference"]
+
+Metric = Callable[..., float]
+
+
+@dataclass(frozen=True)
+class BootstrapConfig:
+    """How often to resample, and which part of the draws the interval holds."""
+
+    draws: int = 1000
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.draws < 1 or not 0 < self.level < 1:
+            raise ConfigError(
+                f"a bootstrap needs draws >= 1 and 0 < level < 1, not {self.draws} and {self.level}."
+            )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its interval.
+
+    Parameters
+    ----------
+    value
+        The metric over all samples.
+    low, high
+        Percentile interval of the metric over resampled blocks; NaN with fewer than two blocks.
+    n, n_blocks
+        Samples and blocks.
+    undefined
+        Draws left out because the metric was not defined on them (no loop among them, for example).
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    n_blocks: int
+    undefined: int
+
+    @property
+    def differs_from_zero(self) -> bool:
+        """Whether the interval leaves 0 out; for a difference, False means "no difference seen"."""
+        return bool(self.low > 0 or self.high < 0)
+
+
+def genome_blocks(
+    chrom: Sequence[str] | np.ndarray, position: np.ndarray | None = None, size: int = 5_000_000
+) -> np.ndarray:
+    """Number the blocks samples lie in.
+
+    Parameters
+    ----------
+    chrom
+        Chromosome of each sample, (n,).
+    position
+        bp, (n,); whole chromosomes are the blocks without it.
+    size
+        Length of a block, bp.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 (n,), equal where samples share a block.
+    """
+    chroms = np.unique(np.asarray(chrom, dtype=object).astype(str), return_inverse=True)[1]
+    if position is None:
+        return chroms
+    keys = np.stack([chroms, np.asarray(position, dtype=np.int64) // size], axis=1)
+    return np.unique(keys, axis=0, return_inverse=True)[1].ravel()
+
+
+def block_bootstrap(
+    metric: Metric,
+    samples: Sequence[np.ndarray],
+    blocks: np.ndarray,
+    *,
+    seed: int,
+    config: BootstrapConfig | None = None,
+) -> Estimate:
+    """Estimate `metric` and its interval.
+
+    Parameters
+    ----------
+    metric
+        Function of as many arrays as `samples` has.
+    samples
+        Arrays of one length n, e.g. (truth, prediction); axis 0 is resampled.
+    blocks
+        Block of each sample, (n,), as from :func:`genome_blocks`.
+    seed
+        Of the draws.
+    config
+        Number of draws and level of the interval.
+
+    Raises
+    ------
+    DataError
+        The arrays differ in length.
+    """
+    config = config or BootstrapConfig()
+    arrays = [np.asarray(sample) for sample in samples]
+    blocks = np.asarray(blocks)
+    if len({len(array) for array in (*arrays, blocks)}) != 1:
+        raise DataError(
+            f"samples and blocks differ in length: {[len(array) for array in (*arrays, blocks)]}."
+        )
+    group = np.unique(blocks, return_inverse=True)[1]
+    members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
+    value = float(metric(*arrays))
+    if len(blocks) == 0 or len(members) < 2:
+        return Estimate(value, np.nan, np.nan, len(blocks), int(len(blocks) > 0), 0)
+    generator = np.random.default_rng(seed)
+    draws = np.empty(config.draws)
+    for k in range(config.draws):
+        rows = np.concatenate([members[b] for b in generator.integers(0, len(members), len(members))])
+        draws[k] = metric(*(array[rows] for array in arrays))
+    defined = draws[np.isfinite(draws)]
+    low, high = _interval(defined, config.level)
+    return Estimate(value, low, high, len(blocks), len(members), len(draws) - len(defined))
+
+
+def _interval(draws: np.ndarray, level: float) -> tuple[float, float]:
+    if len(draws) < 2:
+        return float("nan"), float("nan")
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def paired_difference(
+    metric: Metric,
+    truth: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    blocks: np.ndarray,
+    *,
+    seed: int,
+    config: BootstrapConfig | None = None,
+) -> Estimate:
+    """Estimate ``metric(truth, first) - metric(truth, second)`` over the same resampled blocks.
+
+    Parameters
+    ----------
+    metric
+        Function of (truth, prediction).
+    truth, first, second
+        Truth and the predictions of two methods, samples along axis 0.
+    blocks, seed, config
+        As for :func:`block_bootstrap`.
+    """
+
+    def difference(t: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
+        return metric(t, a) - metric(t, b)
+
+    return block_bootstrap(difference, (truth, first, second), blocks, seed=seed, config=config)

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from chromweave.errors import ConfigError, DataError
+from chromweave.evaluation.bootstrap import (
+    BootstrapConfig,
+    block_bootstrap,
+    genome_blocks,
+    paired_difference,
+)
+from chromweave.evaluation.classification import auroc
+
+
+def mean(values):
+    return float(values.mean())
+
+
+def test_blocks_of_the_genome():
+    chrom = np.array(["chr1", "chr1", "chr2", "chr1"])
+    assert genome_blocks(chrom).tolist() == [0, 0, 1, 0]
+    position = np.array([0, 4_999_999, 0, 5_000_000])
+    assert genome_blocks(chrom, position).tolist() == [0, 0, 2, 1]
+
+
+def test_interval_of_a_mean_has_the_width_of_its_standard_error():
+    values = np.random.default_rng(0).normal(3.0, 2.0, 400)
+    found = block_bootstrap(mean, [values], np.arange(400), seed=1)
+    assert found.value == values.mean()
+    assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
+    assert found.low < found.value < found.high
+    assert (found.n, found.n_blocks, found.undefined) == (400, 400, 0)
+
+
+def test_copies_within_a_block_are_no_evidence():
+    """100 blocks of 10 equal samples know as much as 100 samples."""
+    values = np.random.default_rng(0).normal(size=100)
+    once = block_bootstrap(mean, [values], np.arange(100), seed=1)
+    copied = block_bootstrap(mean, [np.repeat(values, 10)], np.repeat(np.arange(100), 10), seed=1)
+    alone = block_bootstrap(mean, [np.repeat(values, 10)], np.arange(1000), seed=1)
+    assert copied.high - copied.low == pytest.approx(once.high - once.low)
+    assert alone.high - alone.low < 0.5 * (once.high - once.low)
+
+
+def test_seed_decides():
+    values = np.random.default_rng(0).normal(size=50)
+    first, same, other = (block_bootstrap(mean, [values], np.arange(50), seed=s) for s in (1, 1, 2))
+    assert first == same
+    assert first.low != other.low
+
+
+def test_one_block_has_no_interval():
+    found = block_bootstrap(mean, [np.arange(4.0)], np.zeros(4), seed=0)
+    assert found.value == 1.5
+    assert np.isnan([found.low, found.high]).all()
+    assert not found.differs_from_zero
+
+
+def test_draws_without_a_value_are_left_out_and_counted():
+    label, score = np.array([1.0, 0.0]), np.array([0.9, 0.1])
+    found = block_bootstrap(auroc, [label, score], np.arange(2), seed=0, config=BootstrapConfig(draws=200))
+    assert 60 < found.undefined < 140  # half of all draws take one block twice
+    assert (found.low, found.high) == (1.0, 1.0)
+
+
+def test_paired_differences_are_narrower_than_their_parts():
+    generator = np.random.default_rng(0)
+    label = (generator.random(300) < 0.5).astype(float)
+    common = label + generator.normal(size=300)
+    better, same = common + 0.3 * label, common + 1e-9 * generator.normal(size=300)
+    blocks = np.arange(300) // 5
+    gain = paired_difference(auroc, label, better, common, blocks, seed=0)
+    assert gain.value == pytest.approx(auroc(label, better) - auroc(label, common))
+    assert gain.differs_from_zero
+    assert gain.high - gain.low < block_ci(label, common, blocks)
+    assert not paired_difference(auroc, label, same, common, blocks, seed=0).differs_from_zero
+
+
+def block_ci(label, score, blocks):
+    found = block_bootstrap(auroc, [label, score], blocks, seed=0)
+    return found.high - found.low
+
+
+def test_wrong_use():
+    with pytest.raises(DataError, match="differ in length"):
+        block_bootstrap(mean, [np.zeros(3)], np.zeros(2), seed=0)
+    with pytest.raises(ConfigError, match="draws >= 1"):
+        BootstrapConfig(draws=0)
