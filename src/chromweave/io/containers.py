@@ -14,6 +14,8 @@ __all__ = ["Container", "container_of", "contents_of"]
 
 Container = Literal["hic", "mcool", "cool"]
 
+_HIC_VERSIONS = range(6, 10)  # what hictkpy reads
+
 
 def container_of(file: str, group: str) -> Container:
     """What kind of contact map a file is; `group` is what a cooler URI has after ``::``, or empty.
@@ -28,6 +30,7 @@ def container_of(file: str, group: str) -> Container:
             raise FileFormatError(f"{file}::{group}: no cooler there; {_inside(file)}.")
         return "cool"
     if hictkpy.is_hic(file):
+        _require_version(file)
         return "hic"
     if hictkpy.is_mcool_file(file):
         return "mcool"
@@ -36,6 +39,16 @@ def container_of(file: str, group: str) -> Container:
     if hictkpy.is_scool_file(file):
         raise FileFormatError(f"{file}: holds many cells (.scool); name one, as {file}::/cells/NAME.")
     raise FileFormatError(f"{file}: {_why_not(file)}")
+
+
+def _require_version(file: str) -> None:
+    with open(file, "rb") as handle:
+        version = int.from_bytes(handle.read(8)[4:], "little")
+    if version not in _HIC_VERSIONS:
+        raise FileFormatError(
+            f"{file}: is a .hic file of version {version}; versions {_HIC_VERSIONS.start} to "
+            f"{_HIC_VERSIONS.stop - 1} are read. Write it again with a current juicer_tools."
+        )
 
 
 def _inside(file: str) -> str:

@@ -44,13 +44,26 @@ def require_file(path: str | Path, kind: str) -> Path:
 
 
 @contextmanager
-def reading(source: str, kind: str) -> Iterator[None]:
-    """Turn what a file library raises inside the block into a :class:`FileFormatError` naming `source`."""
+def reading(source: str, kind: str, *more: type[Exception]) -> Iterator[None]:
+    """Turn what a file library raises inside the block into a :class:`FileFormatError` naming `source`.
+
+    Parameters
+    ----------
+    source
+        The file.
+    kind
+        What it should be, with its article ("a bigWig file").
+    more
+        A library's own exceptions, beyond the built-in ones.
+    """
     try:
         yield
     except ChromweaveError:
         raise
-    except _DAMAGE as error:
+    except BaseException as error:
+        # A panic of a Rust library (pybigtools) is no Exception, and has a class that cannot be imported.
+        if not isinstance(error, (*_DAMAGE, *more)) and type(error).__name__ != "PanicException":
+            raise
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
         raise FileFormatError(
             f"{source}: cannot be read as {kind}; it is truncated or damaged ({reason[:200]}). "

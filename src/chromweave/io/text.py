@@ -21,9 +21,11 @@ __all__ = ["MISSING", "Rows", "chromosome_lengths", "read_rows"]
 MISSING = frozenset({"", ".", "NA", "NaN", "nan", "None"})
 
 _WIDEST_GRID = 1_000_000
-_CHROM_WORD = re.compile(r"(chr|chrom|chromosome|seqname|seqnames)_?1?", re.IGNORECASE)
-_NEXT_WORD = re.compile(
-    r"(x|s|start|chromstart|begin|end|tss|pos|position|strand|name|gene)_?1?", re.IGNORECASE
+# The first two column names: chrom start, chr tss, chr1 x1, chrom1 start1, ...
+_HEADER = re.compile(
+    r"(?:chr|chrom|chromosome|seqnames?)(_?1)? "
+    r"(?:x|s|start|chromstart|begin|end|tss|pos|position|strand|name|gene)(?(1)_?1|1?)",
+    re.IGNORECASE,
 )
 
 
@@ -217,7 +219,7 @@ def read_rows(path: str | Path, kind: str, *, headed: bool = True) -> Rows:
             continue
         split = [part.strip() for part in bare.split("\t")] if "\t" in bare else bare.split()
         if line.startswith("#") or not fields:
-            if headed and _is_header(split):
+            if headed and not header and _is_header(split):
                 header = tuple(split)
                 continue
             if line.startswith("#"):
@@ -246,8 +248,4 @@ def _lines(path: str | Path, kind: str) -> list[str]:
 
 
 def _is_header(split: list[str]) -> bool:
-    return (
-        len(split) > 1
-        and _CHROM_WORD.fullmatch(split[0]) is not None
-        and _NEXT_WORD.fullmatch(split[1]) is not None
-    )
+    return _HEADER.fullmatch(" ".join(split[:2])) is not None

@@ -66,7 +66,7 @@ def open_track(path: str | Path, name: str, assembly: Assembly | str) -> TrackSo
     require_file(path, _KIND)
     _check_header(Path(path))
     assembly = assembly if isinstance(assembly, Assembly) else Assembly.resolve(assembly)
-    with reading(str(path), _KIND), _reader(path) as reader:
+    with reading(str(path), _KIND, pybigtools.BBIReadError), _reader(path) as reader:
         lengths = {str(chrom): int(length) for chrom, length in reader.chroms().items()}
     return TrackSource(
         str(path), name, assembly, MappingProxyType(assembly.check_lengths(lengths, str(path)))
@@ -125,7 +125,7 @@ class TrackSource:
         if chrom not in self.names:
             raise ChromosomeError(f"{self.path}: has no {chrom}; it has {summarise(self.chromosomes)}.")
         length = self.assembly.length(chrom)
-        with reading(self.path, _KIND), _reader(self.path) as reader:
+        with reading(self.path, _KIND, pybigtools.BBIReadError), _reader(self.path) as reader:
             total, covered = _sums(reader, self.names[chrom], length, width)
         return _binned(total, covered, length, width)
 
@@ -186,7 +186,10 @@ def _reader(path: str | Path) -> Iterator[Any]:
 
 
 def _check_header(path: Path) -> None:
-    """A bigWig says at its start where its parts lie, and ends with the number it began with."""
+    """A bigWig says at its start where its parts lie, and ends with the number it began with.
+
+    Checked before the library opens it, which takes some damage for an empty chromosome.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(64)
@@ -197,3 +200,5 @@ def _check_header(path: Path) -> None:
         raise FileFormatError(f"{path}: is no bigWig file (it begins with {head[:8]!r}).")
     if len(head) < 64 or struct.unpack(f"{order}I", tail)[0] != _MAGIC:
         raise FileFormatError(f"{path}: is truncated: a bigWig's closing mark is missing. Download it again.")
+    if max(struct.unpack(f"{order}QQQ", head[8:32])) >= size:
+        raise FileFormatError(f"{path}: is damaged: its parts lie beyond its end. Download it again.")
