@@ -2,7 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromweave.plot.curves import calibration_figure, decay_figure, evaluation_figure, training_figure
+from chromweave.plot.curves import (
+    calibration_figure,
+    decay_figure,
+    evaluation_figure,
+    strata_figure,
+    training_figure,
+)
 from chromweave.plot.style import BLUE, GREY, image_bytes
 
 
@@ -156,6 +162,43 @@ def test_many_scores_are_legible(assert_legible):
     methods = [f"a rather long name of a method, number {i} of a dozen of them" for i in range(12)]
     names = ["AUROC", "average precision", "precision at a false discovery rate of 10 %", "Brier score"]
     assert_legible(evaluation_figure(scores(methods, names), trivial=methods[6:]))
+
+
+def stratified():
+    table = pd.concat([scores().assign(stratum=name) for name in ("all", "0-100 kb", "0.1-1 Mb")])
+    table["value"] += np.repeat([0, 0.01, 0.02], 2)
+    return table
+
+
+def test_only_pooled_rows_of_a_stratified_table_are_compared(by_gid):
+    (ax,) = evaluation_figure(stratified()).axes
+    assert [line.get_xdata()[0] for line in by_gid(ax, "model")] == pytest.approx([0.9, 0.8])
+
+
+def test_strata_have_a_line_for_each_method(texts, by_gid, assert_legible):
+    figure = strata_figure(stratified(), "AUROC", trivial={"distance"})
+    (ax,) = figure.axes
+    (model,), (rule,) = by_gid(ax, "model"), by_gid(ax, "trivial")
+    assert model.get_ydata().tolist() == pytest.approx([0.91, 0.92])
+    assert (model.get_linestyle(), rule.get_linestyle()) == ("-", "--")
+    assert rule.get_color() == GREY
+    assert {"0-100 kb", "0.1-1 Mb", "AUROC", "model", "distance"} <= set(texts(figure))
+    assert "all" not in texts(figure)
+    assert len(by_gid(ax, "interval")) == 2
+    assert_legible(figure)
+
+
+def test_many_strata_are_legible(assert_legible):
+    methods = [f"a rather long name of method {i}" for i in range(7)]
+    names = [f"{2**i}kb-{2 ** (i + 1)}kb" for i in range(4, 11)]
+    table = pd.concat([scores(methods).assign(stratum=name) for name in names])
+    assert_legible(strata_figure(table, "AUROC", trivial=methods[2:]))
+
+
+def test_strata_of_another_metric_are_none(by_gid):
+    figure = strata_figure(stratified(), "AP")
+    assert by_gid(figure.axes[0], "nothing")
+    image_bytes(figure)
 
 
 def test_no_scores(by_gid):

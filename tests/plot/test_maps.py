@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chromweave.errors import DataError
@@ -148,10 +148,11 @@ def test_pileup_says_its_scores(texts):
     assert bar.get_ylabel() == "mean observed / expected"
 
 
-def test_pileup_of_nothing_is_drawn():
+def test_pileup_of_nothing_is_drawn(texts):
     nothing = np.full((5, 5), np.nan)
     figure = pileup_figure(nothing, nothing, 5000, score=np.nan, control_score=np.nan, count=0)
     assert figure.axes[0].images[0].get_clim() == (0.5, 2.0)
+    assert texts(figure).count("no data") == 2
     image_bytes(figure)
 
 
@@ -161,6 +162,7 @@ def test_saddle(texts):
     assert figure.axes[0].get_xlim() == (0, 100)
 
 
+@settings(max_examples=25)
 @given(st.integers(-6, 6), st.floats(0.5, 5))
 def test_colour_bars_have_at_least_two_numbers_and_no_crowd(exponent, decades):
     matrix = np.logspace(exponent, exponent + decades, 16).reshape(4, 4)

@@ -191,6 +191,19 @@ def test_evaluation_section_warns_of_trivial_rows_only_where_there_are_some(scor
     assert "trivial rules" not in sections.evaluation_section(scores).figures[0].caption
 
 
+def test_strata_have_their_own_figure_and_stay_out_of_the_numbers(scores):
+    within = scores.iloc[:2].assign(stratum="0-100 kb", value=0.111)
+    section = sections.evaluation_section(pd.concat([scores.assign(stratum="all"), within]))
+    assert [figure.caption for figure in section.figures[1:]] == ["AUROC within each stratum."]
+    assert "0.111" not in str(section.tables[0].rows)
+
+
+def test_seeds_stand_side_by_side(scores):
+    again = scores.iloc[:1].assign(value=0.93, low=np.nan)
+    section = sections.evaluation_section(pd.concat([scores, again]))
+    assert section.tables[0].rows[0][2] == "0.910 [0.900, 0.920]; 0.930"
+
+
 def test_files_are_linked_relative_to_the_page(tmp_path):
     made = tmp_path / "run" / "loops.bedpe"
     made.parent.mkdir()

@@ -27,7 +27,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["calibration_figure", "decay_figure", "evaluation_figure", "training_figure"]
+__all__ = [
+    "calibration_figure",
+    "decay_figure",
+    "evaluation_figure",
+    "pooled",
+    "strata_figure",
+    "training_figure",
+]
 
 _METHOD_WIDTH = 40  # characters of a method's name on one line
 _SPLITS = {"train": (BLUE, "-"), "valid": (VERMILLION, "--"), "test": (DARK, ":")}
@@ -169,12 +176,14 @@ def evaluation_figure(
     ----------
     table
         Columns method, metric, value and, optionally, low and high (ends of an interval, may be missing).
-        Methods keep their order of appearance.
+        Methods keep their order of appearance. Where there is a column stratum (schema `RESULTS`), its rows
+        "all" are shown; :func:`strata_figure` shows the others.
     trivial
         Methods that are no model: a constant or a simple rule that a model has to beat.
     chance
         Metric -> value of an uninformed guess, drawn as a dotted line.
     """
+    table = pooled(table)
     methods = list(dict.fromkeys(table["method"].astype(str)))
     metrics = list(dict.fromkeys(table["metric"].astype(str)))
     columns = min(max(len(metrics), 1), 3)
@@ -196,6 +205,67 @@ def evaluation_figure(
             ax.tick_params(axis="y", labelleft=False)
     _method_legend(figure, trivial=bool(set(trivial) & set(methods)), chance=bool(chance))
     return figure
+
+
+def pooled(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a results table over all samples: stratum "all", or every row where there are no strata."""
+    return table[table["stratum"] == "all"] if "stratum" in table.columns else table
+
+
+@styled
+def strata_figure(table: pd.DataFrame, metric: str, *, trivial: Collection[str] = ()) -> Figure:
+    """One metric within strata (of distance, say): a line for each method, trivial rules grey and dashed.
+
+    Parameters
+    ----------
+    table
+        Columns method, metric, stratum, value and, optionally, low and high (schema `RESULTS`). Strata keep
+        their order of appearance; "all" is left out.
+    metric
+        Which metric to show.
+    trivial
+        As in :func:`evaluation_figure`.
+    """
+    shown = table[(table["metric"] == metric) & (table["stratum"] != "all")]
+    strata = list(dict.fromkeys(shown["stratum"].astype(str)))
+    methods = list(dict.fromkeys(shown["method"].astype(str)))
+    colours = series_colours(method for method in methods if method not in trivial)
+    figure = new_figure(WIDTH, 3.6)
+    ax = figure.add_subplot()
+    for i, method in enumerate(methods):
+        rows = shown[shown["method"].astype(str) == method]
+        nudge = 0.3 * ((i + 0.5) / len(methods) - 0.5)
+        x = np.array([strata.index(str(stratum)) for stratum in rows["stratum"]]) + nudge
+        _draw_stratified(ax, rows, x, colours.get(method), "os^vDPX"[i % 7], wrap(method, 28))
+    ax.set_xticks(range(len(strata)), [wrap(stratum, max(6, 70 // len(strata))) for stratum in strata])
+    ax.set_ylabel(metric)
+    ax.grid(axis="y", color=LIGHT, lw=0.5)
+    if methods:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    else:
+        say_nothing(ax, "no scores")
+    return figure
+
+
+def _draw_stratified(
+    ax: Axes, rows: pd.DataFrame, x: np.ndarray, colour: str | None, marker: str, label: str
+) -> None:
+    simple = colour is None
+    ink = colour or GREY
+    if {"low", "high"} <= set(rows.columns):
+        ax.vlines(x, rows["low"], rows["high"], color=ink, lw=1.2, gid="interval")
+    ax.plot(
+        x,
+        rows["value"],
+        color=ink,
+        ls="--" if simple else "-",
+        lw=1.2,
+        marker=marker,
+        ms=5,
+        mfc="white" if simple else ink,
+        label=label,
+        gid="trivial" if simple else "model",
+    )
 
 
 def _draw_scores(ax: Axes, rows: pd.DataFrame, methods: list[str], trivial: frozenset[str]) -> None:

@@ -306,6 +306,8 @@ def pileup_figure(
             extent=(-edge, edge, edge, -edge),
         )
         ax.set_title(title)
+        if not len(finite(matrix)):
+            say_nothing(ax)
         ax.set_xticks([-flank, 0, flank])
         ax.set_yticks([-flank, 0, flank])
         ax.set_xlabel("downstream anchor (kb)")

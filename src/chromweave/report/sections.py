@@ -15,7 +15,14 @@ import numpy as np
 
 from ..genome import Interval
 from ..plot.browser import browser_figure
-from ..plot.curves import calibration_figure, decay_figure, evaluation_figure, training_figure
+from ..plot.curves import (
+    calibration_figure,
+    decay_figure,
+    evaluation_figure,
+    pooled,
+    strata_figure,
+    training_figure,
+)
 from ..plot.embeddings import embedding_figure, switches_figure
 from ..plot.maps import Kind, map_figure, pileup_figure, saddle_figure
 from ..plot.style import format_bp
@@ -181,7 +188,7 @@ def loops_section(
         figures.append(_peaks_figure(peaks))
     tables = []
     if scores is not None:
-        figures.append(_scores_figure(scores, trivial))
+        figures += _scores_figures(scores, trivial)
         tables.append(_scores_table(scores, trivial))
     if calibration is not None:
         caption = "Calibration: on the dotted line, a probability means what it says."
@@ -216,17 +223,29 @@ def _peaks_figure(peaks: Peaks) -> Figure:
     return figure_from(picture, caption)
 
 
-def _scores_figure(scores: pd.DataFrame, trivial: Collection[str]) -> Figure:
+def _scores_figures(scores: pd.DataFrame, trivial: Collection[str]) -> list[Figure]:
     caption = "Scores on held-out data, with intervals where there are any."
     if trivial:
         caption += (
             " Grey squares are trivial rules: a model that does not beat them has learned nothing more."
         )
-    return figure_from(evaluation_figure(scores, trivial=trivial), caption, kind="svg")
+    figures = [figure_from(evaluation_figure(scores, trivial=trivial), caption, kind="svg")]
+    for metric in _stratified(scores):
+        picture = strata_figure(scores, metric, trivial=trivial)
+        figures.append(figure_from(picture, f"{metric} within each stratum.", kind="svg"))
+    return figures
+
+
+def _stratified(scores: pd.DataFrame) -> list[str]:
+    """The metrics that were also measured within strata."""
+    if "stratum" not in scores.columns:
+        return []
+    return list(dict.fromkeys(scores.loc[scores["stratum"] != "all", "metric"].astype(str)))
 
 
 def _scores_table(scores: pd.DataFrame, trivial: Collection[str]) -> Table:
-    """Methods down, metrics across: value, and its interval in brackets."""
+    """Methods down, metrics across: value, and its interval in brackets; several seeds stand side by side."""
+    scores = pooled(scores)
     metrics = list(dict.fromkeys(scores["metric"].astype(str)))
     cells: dict[str, dict[str, str]] = {}
     for row in scores.to_dict("records"):
@@ -234,7 +253,9 @@ def _scores_table(scores: pd.DataFrame, trivial: Collection[str]) -> Table:
         low, high = row.get("low", np.nan), row.get("high", np.nan)
         if np.isfinite([low, high]).all():
             text += f" [{low:.3f}, {high:.3f}]"
-        cells.setdefault(str(row["method"]), {})[str(row["metric"])] = text
+        cell = cells.setdefault(str(row["method"]), {})
+        metric = str(row["metric"])
+        cell[metric] = f"{cell[metric]}; {text}" if metric in cell else text
     rows = tuple(
         (name, "trivial rule" if name in trivial else "model", *(of.get(metric) for metric in metrics))
         for name, of in cells.items()
@@ -356,9 +377,9 @@ def evaluation_section(
     anchor: str = "evaluation",
     notes: Sequence[str] = (),
 ) -> Section:
-    """Scores of methods (columns method, metric, value, low, high) as a figure and as numbers."""
-    figures, tables = (_scores_figure(scores, trivial),), (_scores_table(scores, trivial),)
-    return Section(title, anchor, tuple(notes), figures, tables)
+    """Scores of methods (method, metric, value, low, high, stratum) as figures and as numbers."""
+    figures = tuple(_scores_figures(scores, trivial))
+    return Section(title, anchor, tuple(notes), figures, (_scores_table(scores, trivial),))
 
 
 def files_section(files: Mapping[str | Path, str], page: str | Path) -> Section:
