@@ -1,0 +1,1 @@
+"""A genome to practise on: planted loops, domains, compartments and expression, as real files."""
