@@ -1,4 +1,4 @@
-"""Contact maps in memory with the interface of a store's layer, and readers of the real ones."""
+"""Contact maps in memory with the interface of a store's layer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class MapInMemory:
         return self.weights
 
     def valid(self, name=None):
-        if name is None or self.weights is None:
+        if self.weights is None:
             return self.matrix.sum(axis=0) > 0
         return np.isfinite(self.weights)
 

@@ -64,6 +64,16 @@ def test_constants_have_no_correlation():
     assert np.isnan(pearson(np.zeros(0), np.zeros(0)))
 
 
+def test_rounding_is_no_variance():
+    """The mean at each distance, taken in another order, differs in its last digit only."""
+    flat = 0.1 + np.array([0.0, 1e-17, 2e-17, 3e-17] * 5) + np.tile([0.0, 1.4e-17], 10)
+    rising = np.arange(20.0)
+    assert np.isnan(pearson(rising, flat))
+    assert np.isnan(pearson_by_distance(rising, flat, np.zeros(20, int)).value).all()
+    assert np.isnan(log_oe_pearson(rising + 1, flat, np.zeros(20, int)))
+    assert pearson(rising, 1e6 + 1e-3 * rising) == pytest.approx(1.0)
+
+
 def test_pearson_by_distance():
     distance = np.array([0, 0, 0, 2, 2, 2, 5])
     truth = np.array([1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 9.0])

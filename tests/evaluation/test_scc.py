@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chromweave.data.build import build
 from chromweave.errors import ConfigError, DataError
 from chromweave.evaluation.scc import scc, stratum_correlations
 from tests.fakes_maps import MapPixels, pixels_of, power_law_map, symmetric
@@ -77,24 +78,22 @@ def test_maps_must_be_of_one_kind():
         scc(first, first, max_distance=20, smoothing=0, valid=np.ones(3, bool))
 
 
-def read_chr21(folder, name):
-    """THE ONE PLACE to change how the real maps are read."""
-    import cooler
-
-    source = cooler.Cooler(f"{folder}/{name}.mcool::/resolutions/40000")
-    first, last = source.extent("chr21")
-    table = source.matrix(balance=False, as_pixels=True).fetch("chr21")
-    bins = [(table[f"bin{k}_id"] - first).to_numpy(dtype=np.int32) for k in (1, 2)]
-    return MapPixels(*bins, table["count"].to_numpy(), last - first, 40_000)
-
-
 FILES = {"HIC001": "GM12878_HIC001", "HIC002": "GM12878_HIC002", "HIC050": "IMR90_HIC050"}
 
 
 @pytest.fixture(scope="module")
-def maps(real_data):
-    folder = real_data / "gm12878_imr90_chr21_22_hg19"
-    return {key: read_chr21(folder, name) for key, name in FILES.items()}
+def maps(real_data, tmp_path_factory):
+    """chr21 of the three maps, each read through a store of its own."""
+    stores = {
+        key: build(
+            tmp_path_factory.mktemp("scc") / f"{key}.store",
+            contacts=real_data / "gm12878_imr90_chr21_22_hg19" / f"{name}.mcool",
+            resolutions=[40_000],
+            chroms=["chr21"],
+        )
+        for key, name in FILES.items()
+    }
+    return {key: store.layer("chr21", 40_000).pixels() for key, store in stores.items()}
 
 
 @pytest.mark.real_data

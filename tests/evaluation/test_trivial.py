@@ -2,8 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chromweave.data.build import build
 from chromweave.errors import DataError
 from chromweave.evaluation.classification import auroc
+from chromweave.evaluation.metrics import log_oe_pearson, pearson, r2, r2_swapped
+from chromweave.evaluation.patches import patches
+from chromweave.evaluation.strata import stratified_auroc
 from chromweave.evaluation.trivial import (
     distance_grid,
     distance_mean,
@@ -122,3 +126,64 @@ def test_distance_mean_of_nothing():
         distance_mean_prediction(
             distance_mean(np.full((2, 2), np.nan), np.zeros((2, 2), int)), np.zeros((2, 2), int)
         )
+
+
+@pytest.fixture(scope="module")
+def chr22(real_data, tmp_path_factory):
+    """K562 chr22 at 5 kb, through a store."""
+    contacts = real_data / "k562_chr22_hg38" / "K562.chr22.mcool"
+    store = build(tmp_path_factory.mktemp("trivial") / "K562.store", contacts=contacts, resolutions=[5000])
+    return store.layer("chr22", 5000)
+
+
+@pytest.mark.real_data
+def test_a_constant_beats_the_papers_networks_on_real_maps(chr22, real_data):
+    """mixhic.md 5.3: PCC .9650, R2 .9308 (exchanged .9228) for the mean at each distance, no input at all.
+
+    The paper's recipe: 50 x 50 bins around each TSS, values clipped at 255, a tenth of them not zero.
+    """
+    tss = pd.read_csv(real_data / "k562_chr22_hg38" / "tss_K562.tsv", sep="\t", header=None)
+    bins = np.unique(tss.loc[tss[0].astype(str).isin(["22", "chr22"]), 1].to_numpy(np.int64) // 5000)
+    bins = bins[(bins >= 25) & (bins + 25 <= chr22.n_bins)]
+    squares = patches(chr22.pixels(255_000), bins, bins, 25, weight=chr22.weight("weight"))[:, :50, :50]
+    windows = np.nan_to_num(squares * chr22.scale("weight")).clip(max=255) / 255
+    kept = (windows > 0).mean(axis=(1, 2)) >= 0.1
+    windows, distance = windows[kept], distance_grid(bins[kept], bins[kept], 50)
+    assert len(windows) == pytest.approx(413, abs=5)
+    cut = int(0.6 * len(windows))
+    truth = windows[cut:]
+    prediction = distance_mean_prediction(distance_mean(windows[:cut], distance[:cut]), distance[cut:])
+    assert pearson(truth, prediction) == pytest.approx(0.9650, abs=0.002)
+    assert r2(truth, prediction) == pytest.approx(0.9308, abs=0.003)
+    assert r2_swapped(truth, prediction) == pytest.approx(0.9228, abs=0.003)
+    assert np.isnan(log_oe_pearson(truth, prediction, distance[cut:]))
+
+
+@pytest.mark.real_data
+def test_distance_alone_is_worth_nothing_against_matched_negatives(chr22, real_data):
+    """CTCF ChIA-PET loops against as many other contacts at each distance, more than 3 bins from them."""
+    table = pd.read_csv(real_data / "k562_chr22_hg38" / "K562.CTCF_ChIA-PET.bedpe", sep="\t", header=None)
+    table = table[(table[0] == "chr22") & (table[3] == "chr22")]
+    loops = np.unique(table[[1, 4]].to_numpy(np.int64) // 5000, axis=0)
+    distance = loops[:, 1] - loops[:, 0]
+    loops = loops[(distance >= 4) & (distance <= 400)]
+    pixels = chr22.pixels(2_005_000)
+    generator = np.random.default_rng(0)
+    negatives = [negative(pixels, y - x, loops, generator) for x, y in loops]
+    both = np.concatenate([loops, negatives])
+    label = np.repeat([1.0, 0.0], len(loops))
+    scores = trivial_loop_scores(chr22, pairs(both[:, 0], both[:, 1]), "weight")
+    bins = both[:, 1] - both[:, 0]
+    assert stratified_auroc(label, scores["distance"].to_numpy(), bins) == 0.5
+    usable = scores.notna().all(axis=1).to_numpy()
+    assert usable.mean() > 0.9
+    for column in ("centre", "centre_oe", "oe_5x5"):
+        assert stratified_auroc(label, scores[column].to_numpy(), bins, usable) > 0.8
+
+
+def negative(pixels, distance, loops, generator):
+    """A contact at `distance` with no loop within 3 bins."""
+    for x in generator.permutation(pixels.bin1[pixels.bin2 - pixels.bin1 == distance]):
+        if np.abs(np.array([x, x + distance]) - loops).max(axis=1).min() > 3:
+            return [x, x + distance]
+    raise AssertionError("no contact at this distance is free of loops")

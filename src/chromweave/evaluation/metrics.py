@@ -27,16 +27,23 @@ __all__ = [
 ]
 
 
+_ROUNDING = 1e-24
+"""A sum of squares round the mean below this part of that round 0 is rounding, not variance."""
+
+
 def pearson(truth: np.ndarray, prediction: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Pearson correlation of the entries that count."""
     return _pearson(*paired_values(truth, prediction, mask))
 
 
 def _pearson(first: np.ndarray, second: np.ndarray) -> float:
-    if first.size < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
+    if first.size < 2:
         return float("nan")
     a, b = first - first.mean(), second - second.mean()
-    return float(np.clip((a @ b) / np.sqrt((a @ a) * (b @ b)), -1.0, 1.0))
+    aa, bb = float(a @ a), float(b @ b)
+    if aa <= _ROUNDING * float(first @ first) or bb <= _ROUNDING * float(second @ second):
+        return float("nan")
+    return float(np.clip((a @ b) / np.sqrt(aa * bb), -1.0, 1.0))
 
 
 def spearman(truth: np.ndarray, prediction: np.ndarray, mask: np.ndarray | None = None) -> float:
@@ -102,10 +109,11 @@ def pearson_by_distance(
     a, b = paired_values(truth, prediction, mask)
     d = _distances(distance, counting_entries(truth, mask))
     n = np.bincount(d)
+    raw = [np.bincount(d, u * u, len(n)) for u in (a, b)]
     a, b = a - _group_mean(a, d)[d], b - _group_mean(b, d)[d]
-    products = [np.bincount(d, u * v, len(n)) for u, v in ((a, b), (a, a), (b, b))]
-    spread = np.sqrt(products[1] * products[2])
-    value = np.divide(products[0], spread, out=np.full(len(n), np.nan), where=spread > 0)
+    ab, aa, bb = (np.bincount(d, u * v, len(n)) for u, v in ((a, b), (a, a), (b, b)))
+    varies = (aa > _ROUNDING * raw[0]) & (bb > _ROUNDING * raw[1])
+    value = np.divide(ab, np.sqrt(aa * bb), out=np.full(len(n), np.nan), where=varies)
     held = np.flatnonzero(n)
     return DistanceCurve(held, value[held], n[held])
 
@@ -174,7 +182,8 @@ def log_oe_pearson(
     a = observed_over_expected(truth, distance, counts)[counts] + pseudocount
     b = observed_over_expected(prediction, distance, counts)[counts] + pseudocount
     usable = (a > 0) & (b > 0)
-    return _pearson(np.log(a[usable]), np.log(b[usable]))
+    # Logs of ratios that are 1 but for rounding must not pass for variance: 12 decimals are kept.
+    return _pearson(np.log(a[usable]).round(12), np.log(b[usable]).round(12))
 
 
 def diamond_insulation(maps: np.ndarray, width: int, mask: np.ndarray | None = None) -> np.ndarray:
