@@ -6,7 +6,7 @@ A batch is fetched with one call for each store, so workers pass whole batches, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -39,8 +39,8 @@ class WindowDataset(Dataset[MapTrackBatch]):
     transform
         What is done to contacts and signal.
     split
-        ``"train"``, ``"valid"`` or ``"test"``, which has to be asked for by name; ``"predict"`` takes all rows
-        and hides their labels.
+        ``"train"``, ``"valid"`` or ``"test"``, which has to be asked for by name; ``"predict"`` takes all
+        rows and hides their labels.
     seed
         Of the augmentations.
 
@@ -228,7 +228,7 @@ def loader(
     )
 
 
-def _as_it_is(batch: MapTrackBatch) -> MapTrackBatch:
+def _as_it_is(batch: Any) -> Any:
     return batch
 
 

@@ -25,15 +25,15 @@ class WindowTransform:
     scaled
         Bring balanced values to the scale of counts, without which a clip at 255 means nothing for ICE.
     contacts
-        ``"clip"``: min(value, `clip`) / `clip`, as MIX-HIC does. ``"log1p"``: log(1 + value) after the same clip,
-        over log(1 + `clip`). Both lie in [0, 1].
+        ``"clip"``: min(value, `clip`) / `clip`, as MIX-HIC does. ``"log1p"``: log(1 + value) after the same
+        clip, over log(1 + `clip`). Both lie in [0, 1].
     clip
         Contacts.
     signal
         ``"log2"``: log2(value + 1), negative values as 0. ``"raw"``: as it is.
     augmentations
-        Changes drawn anew for each training window in each epoch; ``"swap"`` exchanges x and y (transposed map,
-        segments exchanged). None by default, and never for validation or test.
+        Changes drawn anew for each training window in each epoch; ``"swap"`` exchanges x and y (transposed
+        map, segments exchanged). None by default, and never for validation or test.
     """
 
     tracks: tuple[str, ...]

@@ -99,8 +99,8 @@ def loop_windows(
     split
         Whole chromosomes, or blocks; a window that lies in no block is dropped.
     negatives
-        ``"strict"``: one for each positive at the same distance, on the same chromosome, in the same split, outside
-        the exclusion zone of every loop, by the same filter; positives that cannot be matched are dropped.
+        ``"strict"``: one for each positive at the same distance, on the same chromosome, in the same split,
+        outside the exclusion zone of every loop, by the same filter; unmatched positives are dropped.
         ``"paper"``: as published. ``"none"``: positives only, as for pre-training.
     lower, upper
         Distance range, bins, both inclusive (0 and 400 for MIX-HIC's pre-training).
