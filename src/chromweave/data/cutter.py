@@ -32,7 +32,7 @@ class CutWindows:
     tracks
         float32 (windows, positions, tracks): 100 bp means, x then y segment; 0 where not `track_mask`.
     track_mask
-        bool, like `tracks`: the track has data there.
+        bool, like `tracks`: the track has data there (it has none behind the end of a short last bin).
     """
 
     maps: np.ndarray
@@ -172,7 +172,7 @@ class WindowCutter:
             weight, scale = layer.weight(self.weight), layer.scale(self.weight) if self.scaled else 1.0
         return _Chromosome(
             name=f"{self.store.path}: {layer.chrom}",
-            whole_bins=self.store.assembly.length(layer.chrom) // self.resolution,
+            n_bins=layer.n_bins,
             band=band,
             weight=np.ascontiguousarray(weight),
             scale=scale,
@@ -185,7 +185,7 @@ class _Chromosome:
     """What the kernels need of one chromosome."""
 
     name: str
-    whole_bins: int
+    n_bins: int
     band: Band
     weight: np.ndarray
     scale: float
@@ -193,12 +193,12 @@ class _Chromosome:
 
     def require_inside(self, x: np.ndarray, y: np.ndarray, half: int) -> None:
         low, high = np.minimum(x, y), np.maximum(x, y)
-        outside = np.flatnonzero((low < half) | (high + half > self.whole_bins))
+        outside = np.flatnonzero((low < half) | (high + half > self.n_bins))
         if len(outside):
             first = outside[0]
             raise DataError(
                 f"{self.name}: the window at bins ({x[first]}, {y[first]}) sticks out of the chromosome; "
-                f"anchors from {half} to {self.whole_bins - half} are possible. Make the window table again."
+                f"anchors from {half} to {self.n_bins - half} are possible. Make the window table again."
             )
 
 
@@ -265,7 +265,8 @@ def _cut_half_track(
     for k in range(len(rows)):
         for part in range(2):
             for p in range(segment):
-                value = table[stored[starts[part, k] + p]]
+                place = starts[part, k] + p
+                value = table[stored[place]] if place < len(stored) else np.float32(np.nan)
                 known = value == value
                 tracks[rows[k], part * segment + p, column] = value if known else np.float32(0)
                 track_mask[rows[k], part * segment + p, column] = known
@@ -278,7 +279,8 @@ def _cut_full_track(stored: Any, starts: Any, rows: Any, column: int, tracks: An
     for k in range(len(rows)):
         for part in range(2):
             for p in range(segment):
-                value = stored[starts[part, k] + p]
+                place = starts[part, k] + p
+                value = stored[place] if place < len(stored) else np.float32(np.nan)
                 known = value == value
                 tracks[rows[k], part * segment + p, column] = value if known else np.float32(0)
                 track_mask[rows[k], part * segment + p, column] = known

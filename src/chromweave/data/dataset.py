@@ -43,6 +43,8 @@ class WindowDataset(Dataset[MapTrackBatch]):
         rows and hides their labels.
     seed
         Of the augmentations.
+    resolution, window_bins
+        Geometry of tables made by hand, which do not say (a bare DataFrame of candidates); bp, bins.
 
     Attributes
     ----------
@@ -67,14 +69,19 @@ class WindowDataset(Dataset[MapTrackBatch]):
         *,
         split: Part = "train",
         seed: int = 0,
+        resolution: int | None = None,
+        window_bins: int | None = None,
     ) -> None:
         if len(stores) != len(tables) or not stores:
             raise ConfigError(f"one table for each store is needed, not {len(tables)} for {len(stores)}.")
         if transform.augmentations and split != "train":
             raise ConfigError(f"augmentations are for training; the {split} split takes none.")
         self.transform, self.split, self.seed, self.epoch = transform, split, seed, 0
-        rows = [_rows(table, store, split) for table, store in zip(tables, stores, strict=True)]
-        self._cutters = [_cutter(s, t, transform) for s, t in zip(stores, tables, strict=True)]
+        self._cutters, rows = [], []
+        for store, table in zip(stores, tables, strict=True):
+            geometry = _geometry(table, store, resolution, window_bins)
+            self._cutters.append(_cutter(store, geometry, transform))
+            rows.append(_rows(table, split))
         if len({(cutter.window_bins, cutter.resolution) for cutter in self._cutters}) > 1:
             raise DataError("the tables differ in resolution or window size; give those of one geometry.")
         self.chromosomes = tuple(dict.fromkeys(chrom for one in rows for chrom in one["chrom"]))
@@ -87,7 +94,7 @@ class WindowDataset(Dataset[MapTrackBatch]):
         if split == "predict":
             self._label = np.full(len(self._label), np.nan)
         if not len(self):
-            raise DataError(f"no window of the tables is in the {split} split.")
+            raise DataError(f"no window of the tables is in the {split} split; ask for another with split=.")
 
     @property
     def resolution(self) -> int:
@@ -232,19 +239,29 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def _rows(table: pd.DataFrame, store: RegionStore, split: Part) -> pd.DataFrame:
+def _rows(table: pd.DataFrame, split: Part) -> pd.DataFrame:
     if split not in (*SPLITS, "predict"):
         raise ConfigError(f"a split is one of {', '.join(SPLITS)} or predict, not {split!r}.")
-    check_windows(table, store, "a window table", any_store=True)
     return table if split == "predict" else select_split(table, split)
 
 
-def _cutter(store: RegionStore, table: pd.DataFrame, transform: WindowTransform) -> WindowCutter:
+def _geometry(
+    table: pd.DataFrame, store: RegionStore, resolution: int | None, window_bins: int | None
+) -> tuple[int, int]:
+    """Resolution and side of a table's windows: its own, or for a table that has none, those given."""
+    if not table.attrs and resolution is not None and window_bins is not None:
+        return resolution, window_bins
+    check_windows(table, store, "the window table", any_store=True)
+    return int(table.attrs["resolution"]), int(table.attrs["window_bins"])
+
+
+def _cutter(store: RegionStore, geometry: tuple[int, int], transform: WindowTransform) -> WindowCutter:
+    resolution, window_bins = geometry
     return WindowCutter(
         store,
-        int(table.attrs["resolution"]),
+        resolution,
         tracks=transform.tracks,
-        window_bins=int(table.attrs["window_bins"]),
+        window_bins=window_bins,
         weight=transform.weight,
         scaled=transform.scaled,
     )

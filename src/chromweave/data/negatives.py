@@ -185,7 +185,7 @@ def paper_negatives(
         draws = np.concatenate(
             [
                 _kernel_distances(every, 3 * len(pairs), rng),
-                _falling_distances(every, 3 * len(pairs), placement.whole_bins(chrom), rng),
+                _falling_distances(every, 3 * len(pairs), placement.n_bins(chrom), rng),
             ]
         )
         candidates = _draw_pixels(placement, chrom, pairs, draws, rng)

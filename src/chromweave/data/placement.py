@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..genome import BlockSplit, ChromSplit, Interval
+from ..genome import Binning, BlockSplit, ChromSplit, Interval
 from ..progress import track
 from .cutter import WindowCutter
 from .quality import QualityFilter, WindowStatistics, window_statistics
@@ -56,22 +56,26 @@ class Placement:
         """Bins from a window's first to its anchor."""
         return self.window_bins // 2
 
-    def whole_bins(self, chrom: str) -> int:
-        """Bins of full length of a chromosome."""
-        return self.store.assembly.length(chrom) // self.resolution
+    def n_bins(self, chrom: str) -> int:
+        """Bins of a chromosome, from its length."""
+        return Binning(self.store.assembly, self.resolution).n_bins(chrom)
 
     def inside(self, chrom: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """bool: which windows (anchor bins x <= y) do not stick out of the chromosome."""
-        return (x >= self.half) & (y + self.half <= self.whole_bins(chrom))
+        return (x >= self.half) & (y + self.half <= self.n_bins(chrom))
 
     def blocks(self, chrom: str) -> tuple[Block, ...]:
         """The blocks of a chromosome."""
-        whole = self.whole_bins(chrom)
+        length, n_bins = self.store.assembly.length(chrom), self.n_bins(chrom)
         if isinstance(self.split, ChromSplit):
-            name = self.split.of(Interval(chrom, 0, self.store.assembly.length(chrom)))
-            return () if name is None else (Block(name, 0, whole),)
+            name = self.split.of(Interval(chrom, 0, length))
+            return () if name is None else (Block(name, 0, n_bins),)
         return tuple(
-            Block(name, -(-block.start // self.resolution), min(block.end // self.resolution, whole))
+            Block(
+                name,
+                -(-block.start // self.resolution),
+                n_bins if block.end >= length else block.end // self.resolution,
+            )
             for name, block in self.split.blocks
             if block.chrom == chrom
         )
@@ -86,14 +90,14 @@ class Placement:
     def clear(self, chrom: str) -> np.ndarray:
         """bool by anchor bin: a segment around it holds no excluded base; False where it sticks out."""
         if chrom not in self._clear:
-            n_bins, whole = -(-self.store.assembly.length(chrom) // self.resolution), self.whole_bins(chrom)
+            n_bins = self.n_bins(chrom)
             bad = np.zeros(n_bins + 1, np.int64)
             for region in self.exclude:
                 if region.chrom == chrom:
                     bad[region.start // self.resolution + 1 : -(-region.end // self.resolution) + 1] = 1
             before = np.cumsum(bad)
             clear = np.zeros(n_bins, np.bool_)
-            anchors = np.arange(self.half, whole - self.half + 1)
+            anchors = np.arange(self.half, n_bins - self.half + 1)
             clear[anchors] = before[anchors + self.half] == before[anchors - self.half]
             self._clear[chrom] = clear
         return self._clear[chrom]

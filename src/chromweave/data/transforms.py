@@ -36,7 +36,7 @@ class WindowTransform:
         map, segments exchanged). None by default, and never for validation or test.
     """
 
-    tracks: tuple[str, ...]
+    tracks: tuple[str, ...] = ()
     weight: str = "default"
     scaled: bool = True
     contacts: Literal["clip", "log1p"] = "clip"
