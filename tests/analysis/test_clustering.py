@@ -102,7 +102,7 @@ def blob(x, y, generator):
     return np.stack([x + dx.ravel(), y + dy.ravel()], axis=1), score.ravel()
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.sets(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=25), st.integers(0, 2**32 - 1))
 def test_planted_blobs_give_one_loop_each(cells, seed):
     generator = np.random.default_rng(seed)
@@ -118,7 +118,7 @@ def test_planted_blobs_give_one_loop_each(cells, seed):
     assert (found.label >= 0).all()
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.sampled_from([3, 20, 200]))
 def test_against_the_definition(seed, n, extent):
     """Every density, separation and label as written, by brute force, and whatever the input's order."""

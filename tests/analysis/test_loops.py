@@ -81,7 +81,7 @@ def test_distances_are_inclusive_and_limited_to_the_band():
         candidates(band, weight=None, config=config)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_agrees_with_a_direct_reading(seed):
     generator = np.random.default_rng(seed)

@@ -1,8 +1,11 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from chromweave.analysis.pileup import PileupConfig, combine_pileups, pileup
+from chromweave.data.build import build
 from chromweave.errors import ConfigError
 from tests.fakes_maps import MapInMemory, power_law_map
 
@@ -119,3 +122,36 @@ def test_config_is_checked():
         PileupConfig(flank_bins=2)
     with pytest.raises(ConfigError, match="min_shift"):
         PileupConfig(min_shift=0)
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_equals_cooltools_on_a_real_map(real_data, tmp_path):
+    """CTCF loops of K562 chr22 at 10 kb: the mean square is cooltools.pileup's with its expected_cis."""
+    contacts = real_data / "k562_chr22_hg38" / "K562.chr22.mcool"
+    layer = build(tmp_path / "K562.store", contacts=contacts, resolutions=[10_000]).layer("chr22", 10_000)
+    columns = ["chrom1", "start1", "end1", "chrom2", "start2", "end2", "pets"]
+    table = pd.read_csv(real_data / "k562_chr22_hg38" / "K562.CTCF_ChIA-PET.bedpe", sep="\t", names=columns)
+    table = table[(table["chrom1"] == "chr22") & (table["chrom2"] == "chr22")].reset_index(drop=True)
+    found = pileup(layer, table, weight="weight")
+    middle = [(table[f"start{k}"] + table[f"end{k}"]) // 2 // 10_000 for k in (1, 2)]
+    theirs = cooltools_pileup(f"{contacts}::/resolutions/10000", table[middle[1] - middle[0] >= 22])
+    assert found.n == len(theirs)
+    np.testing.assert_allclose(found.mean, np.nanmean(theirs, axis=0), rtol=1e-9)
+    assert found.enrichment > 3
+    assert found.control_enrichment == pytest.approx(1.0, abs=0.15)
+
+
+def cooltools_pileup(uri, loops):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # cooltools' own
+        import cooler
+        import cooltools
+
+        source = cooler.Cooler(uri)
+        view = pd.DataFrame({"chrom": ["chr22"], "start": [0], "end": [source.chromsizes["chr22"]]})
+        view["name"] = "chr22"
+        expected = cooltools.expected_cis(source, view_df=view, ignore_diags=0, smooth=False)
+        return cooltools.pileup(
+            source, loops, view_df=view, expected_df=expected, flank=100_000, min_diag=None
+        )

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve as sklearn_calibration
@@ -30,6 +30,7 @@ def test_by_hand():
     assert brier(LABEL, SCORE) == pytest.approx((0.01 + 0.04 + 0.49 + 0.36 + 0.04) / 5)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_agree_with_scikit_learn(seed):
     generator = np.random.default_rng(seed)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chromweave.errors import DataError
@@ -48,6 +48,7 @@ def test_a_vector_of_another_chromosome_is_refused():
         expected_by_distance(pixels_of(MAP), 4, weight=np.ones(3))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 12))
 def test_equals_a_dense_mean_and_never_rises(seed, n_bins):
     generator = np.random.default_rng(seed)

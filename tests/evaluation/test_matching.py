@@ -3,7 +3,7 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chromweave.errors import ConfigError
@@ -85,6 +85,7 @@ def test_shifted_calls_find_what_chance_finds():
     assert np.isnan(shifted_control(calls, truth, 0, 10, shifts=(-9000,)))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_no_pairing_has_more_pairs(seed):
     generator = np.random.default_rng(seed)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chromweave.errors import DataError
@@ -36,6 +36,7 @@ def test_expected_divides_by_distance():
     assert np.isnan(cut[0, 2])  # distance 3 is beyond what is known
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 3))
 def test_equals_dense_slicing(seed, half):
     generator = np.random.default_rng(seed)

@@ -2,7 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chromweave.data.build import build
@@ -40,6 +40,7 @@ def test_smoothing_is_a_mean_over_the_map_inside():
         assert found.correlation[distance - 1] == pytest.approx(expected)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 3))
 def test_a_map_agrees_with_itself_and_order_does_not_matter(seed, smoothing):
     generator = np.random.default_rng(seed)

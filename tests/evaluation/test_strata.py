@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chromweave.errors import ConfigError
@@ -30,6 +30,7 @@ def test_edges_ascend(edges):
         by_distance(auroc, np.zeros(1), np.zeros(1), np.zeros(1), edges=edges)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_distance_alone_is_worth_nothing_within_distance(seed):
     generator = np.random.default_rng(seed)
