@@ -53,6 +53,16 @@ def test_within_a_distance(distance, counts):
     assert small().within(distance).count.tolist() == counts
 
 
+def test_long_maps_are_gone_through_in_parts(monkeypatch):
+    upper = np.triu(np.random.default_rng(0).integers(0, 4, (30, 30)))
+    whole = Pixels.from_coo(coo_matrix(upper), 30, 1)
+    monkeypatch.setattr("chromweave.io.pixels._AT_ONCE", 7)
+    assert np.array_equal(whole.row_sums(), (upper + np.triu(upper, 1).T).sum(1))
+    shuffled = coo_matrix(upper)
+    shuffled.row, shuffled.col, shuffled.data = (x[::-1] for x in (shuffled.row, shuffled.col, shuffled.data))
+    assert np.array_equal(Pixels.from_coo(shuffled, 30, 1).bin2, whole.bin2)
+
+
 def test_unsorted_pixels_are_sorted_and_whole_numbers_become_integers():
     matrix = coo_matrix((np.array([3.0, 1.0, 2.0], np.float32), ([1, 0, 0], [2, 2, 0])), shape=(3, 3))
     pixels = Pixels.from_coo(matrix, 3, 1000)

@@ -110,10 +110,9 @@ def _matrix(pixels: Pixels, ignore_diags: int) -> sparse.csr_array:
     return sparse.csr_array((value, pixels.bin2, bounds), shape=(pixels.n_bins, pixels.n_bins))
 
 
-def _product(upper: sparse.csr_array, vector: np.ndarray) -> np.ndarray:
-    """The symmetric matrix times a vector."""
-    product: np.ndarray = upper @ vector + upper.T @ vector
-    return product - upper.diagonal() * vector
+def _product(upper: sparse.csr_array, diagonal: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """The symmetric matrix, given as its upper triangle and diagonal, times a vector."""
+    return np.asarray(upper @ vector + upper.T @ vector - diagonal * vector)
 
 
 def _filter(
@@ -126,8 +125,8 @@ def _filter(
         present = sparse.csr_array(
             ((upper.data != 0).astype(np.float64), upper.indices, upper.indptr), upper.shape
         )
-        total = _product(upper, ones)
-        usable[chrom] = (_product(present, ones) >= min_nnz) & (total >= min_count)
+        total = _product(upper, upper.diagonal(), ones)
+        usable[chrom] = (_product(present, present.diagonal(), ones) >= min_nnz) & (total >= min_count)
         relative[chrom] = total / np.median(total[total > 0]) if (total > 0).any() else total
     if mad_max > 0:
         pooled = np.concatenate([marginal[marginal > 0] for marginal in relative.values()])
@@ -151,10 +150,10 @@ def _iterate(
     rescale_marginals: bool,
 ) -> np.ndarray:
     """Divide the bias by the balanced row sums until these vary no more."""
-    bias = usable.astype(np.float64)
+    bias, diagonal = usable.astype(np.float64), upper.diagonal()
     variance, mean = np.nan, np.nan
     for _ in range(max_iters):
-        sums = bias * _product(upper, bias)
+        sums = bias * _product(upper, diagonal, bias)
         filled = sums != 0
         if not filled.any():
             return np.full(len(bias), np.nan)

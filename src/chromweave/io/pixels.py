@@ -9,6 +9,8 @@ import numpy as np
 
 __all__ = ["Pixels"]
 
+_AT_ONCE = 1 << 22  # pixels: whole-chromosome arrays of float64 would double the memory of a build
+
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
@@ -47,9 +49,8 @@ class Pixels:
             Of the chromosome.
         """
         bin1, bin2, count = matrix.row, matrix.col, matrix.data
-        key = bin1.astype(np.int64) * n_bins + bin2
-        if (np.diff(key) <= 0).any():
-            order = np.argsort(key, kind="stable")
+        if not _is_sorted(bin1, bin2):
+            order = np.lexsort((bin2, bin1))
             bin1, bin2, count = bin1[order], bin2[order], count[order]
         if count.dtype.kind == "f":
             count = count.astype(_integer_type(count) or np.float64, copy=False)
@@ -73,20 +74,32 @@ class Pixels:
         numpy.ndarray
             float64, (n_bins,).
         """
-        value = self.count.astype(np.float64)
-        if weight is not None:
-            value *= weight[self.bin1]
-            value *= weight[self.bin2]
-        distance = self.bin2 - self.bin1
-        value[(distance < ignore_diags) | ~np.isfinite(value)] = 0
-        sums = np.bincount(self.bin2, weights=value, minlength=self.n_bins)
-        value[distance == 0] = 0
-        return sums + np.bincount(self.bin1, weights=value, minlength=self.n_bins)
+        sums = np.zeros(self.n_bins)
+        for first in range(0, len(self), _AT_ONCE):
+            part = slice(first, first + _AT_ONCE)
+            bin1, bin2 = self.bin1[part], self.bin2[part]
+            value = self.count[part].astype(np.float64)
+            if weight is not None:
+                value *= weight[bin1] * weight[bin2]
+            value[(bin2 - bin1 < ignore_diags) | ~np.isfinite(value)] = 0
+            sums += np.bincount(bin2, weights=value, minlength=self.n_bins)
+            value[bin1 == bin2] = 0
+            sums += np.bincount(bin1, weights=value, minlength=self.n_bins)
+        return sums
 
     def within(self, max_distance: int) -> Pixels:
         """The pixels of the first ``max_distance // resolution`` diagonals (at least one); bp."""
         keep = self.bin2 - self.bin1 < max(1, max_distance // self.resolution)
         return Pixels(self.bin1[keep], self.bin2[keep], self.count[keep], self.n_bins, self.resolution)
+
+
+def _is_sorted(bin1: np.ndarray, bin2: np.ndarray) -> bool:
+    """Whether pixels ascend strictly by (bin1, bin2)."""
+    for first in range(0, len(bin1) - 1, _AT_ONCE):
+        row, column = (np.diff(b[first : first + _AT_ONCE + 1]) for b in (bin1, bin2))
+        if not ((row > 0) | ((row == 0) & (column > 0))).all():
+            return False
+    return True
 
 
 def _integer_type(count: np.ndarray) -> type[np.signedinteger] | None:
