@@ -1,0 +1,190 @@
+"""Commands that read a model or a map: evaluate, loops, compartments, graph encode and umap, compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from .arguments import ChromOption, JobSeed, StoreOption
+from .train import graph
+
+__all__ = ["register"]
+
+loops = typer.Typer(help="Chromatin loops: call them, compare them with known ones.", no_args_is_help=True)
+
+ModelOption = Annotated[Path, typer.Option("--model", help="Run folder of a trained model.", metavar="RUN")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to `app`."""
+    app.command()(evaluate)
+    app.command()(compartments)
+    app.command()(compare)
+    loops.command("call")(call)
+    loops.command("validate")(validate)
+    app.add_typer(loops, name="loops")
+    graph.command("encode")(encode)
+    graph.command("umap")(umap)
+
+
+def evaluate(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="Folder for table and figure.", metavar="OUT")],
+    model: ModelOption,
+    store: StoreOption,
+    windows: Annotated[Path, typer.Option(help="Labelled window table.")],
+    split: Annotated[Literal["test", "valid"], typer.Option(help="Windows to score.")] = "test",
+    seed: JobSeed = 0,
+) -> None:
+    """Score a loop model beside the trivial rows, with intervals."""
+    from ..workflows.evaluate import EvaluateConfig, evaluate_loops
+
+    table = evaluate_loops(
+        out, model=model, store=store, windows=windows, seed=seed, config=EvaluateConfig(split=split)
+    )
+    shown: dict[str, Any] = {"table": str(out / "loops.tsv")}
+    for method, rows in table.groupby("method", sort=False):
+        shown[str(method)] = ", ".join(
+            f"{row.metric} {row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in rows.itertuples()
+        )
+    context.obj.show(shown)
+
+
+def call(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="Loops to write.", metavar="OUT.bedpe")],
+    store: StoreOption,
+    model: ModelOption,
+    chrom: ChromOption = None,
+    threshold: Annotated[float, typer.Option(help="Probability above which a pixel takes part.")] = 0.5,
+    min_distance: Annotated[int, typer.Option(help="Between anchors, bp.")] = 20_000,
+    max_distance: Annotated[int, typer.Option(help="Between anchors, bp.")] = 2_000_000,
+    style: Annotated[
+        Literal["bedpe", "juicebox"],
+        typer.Option(help="Dialect: bedpe for HiGlass and bioframe, or Juicebox's."),
+    ] = "bedpe",
+) -> None:
+    """Call loops over whole chromosomes: Poisson candidates, model scores, clusters."""
+    from ..workflows import foundation
+
+    config = foundation.LoopCallConfig.with_distances(min_distance, max_distance)
+    table = foundation.call_loops(
+        out, store=store, model=model, chroms=chrom or None, threshold=threshold, config=config, style=style
+    )
+    context.obj.show(
+        {
+            "loops": len(table),
+            "file": str(out),
+            "per_chromosome": {str(k): int(v) for k, v in table["chrom1"].value_counts(sort=False).items()},
+        }
+    )
+
+
+def validate(
+    context: typer.Context,
+    calls: Annotated[Path, typer.Argument(help="Called loops (BEDPE).", metavar="CALLS")],
+    truth: Annotated[Path, typer.Argument(help="Known loops (BEDPE, Juicebox, washU).", metavar="TRUTH")],
+    store: StoreOption,
+    resolution: Annotated[int, typer.Option(help="Bin size of the calls, bp.")] = 5000,
+    tolerance_bins: Annotated[int, typer.Option(help="Bins by which both anchors may differ.")] = 2,
+    chrom: ChromOption = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Region whose loops are left out.")] = None,
+) -> None:
+    """Match called loops with known ones, one to one: precision, recall, F1, and a shifted control."""
+    from ..workflows.evaluate import validate_loops
+
+    context.obj.show(
+        validate_loops(
+            calls,
+            truth,
+            store=store,
+            resolution=resolution,
+            tolerance_bins=tolerance_bins,
+            chroms=chrom or None,
+            exclude=exclude or (),
+        )
+    )
+
+
+def compartments(
+    context: typer.Context,
+    out: Annotated[
+        Path, typer.Argument(help="Table to write; bigWig and bedGraph beside it.", metavar="OUT.tsv")
+    ],
+    store: StoreOption,
+    resolution: Annotated[int, typer.Option(help="Layer with every distance, bp.")],
+    phase_by: Annotated[str, typer.Option(help="Track of the store that is high in A.")],
+    chrom: ChromOption = None,
+    n_eigs: Annotated[int, typer.Option(help="Eigenvectors to write.")] = 3,
+) -> None:
+    """Call A/B compartments: E1 of observed/expected, phased by a track."""
+    from ..workflows import graph as workflow
+
+    table = workflow.call_compartments(
+        out, store=store, resolution=resolution, phase_by=phase_by, chroms=chrom or None, n_eigs=n_eigs
+    )
+    counts = table["compartment"].value_counts()
+    context.obj.show({"table": str(out), **{str(name): int(n) for name, n in counts.items()}})
+
+
+def encode(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="AnnData to write.", metavar="OUT.h5ad")],
+    model: ModelOption,
+    store: StoreOption,
+    chrom: ChromOption = None,
+    refit_norm: Annotated[
+        bool, typer.Option("--refit-norm", help="Use this cell line's own BatchNorm statistics.")
+    ] = False,
+    phase_by: Annotated[
+        str | None, typer.Option(help="Track that is high in A. Default: the model's first feature.")
+    ] = None,
+    seed: JobSeed = 0,
+) -> None:
+    """Encode a cell line, the model's own or another, into an AnnData for scanpy."""
+    from ..workflows import graph as workflow
+
+    embedding = workflow.encode(
+        out,
+        model=model,
+        store=store,
+        chroms=chrom or None,
+        refit_norm=refit_norm,
+        phase_by=phase_by,
+        seed=seed,
+    )
+    context.obj.show(
+        {"embedding": str(out), "bins": len(embedding.vectors), "latent": embedding.vectors.shape[1]}
+    )
+
+
+def umap(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="Table of coordinates to write.", metavar="OUT.tsv")],
+    embeddings: Annotated[list[Path], typer.Argument(help="Encoded cell lines.", metavar="H5AD...")],
+    seed: JobSeed = 0,
+) -> None:
+    """Lay encoded cell lines out in one plane."""
+    from ..workflows import graph as workflow
+
+    table = workflow.umap(out, embeddings=embeddings, seed=seed)
+    context.obj.show({"table": str(out), "bins": len(table)})
+
+
+def compare(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="Folder to write.", metavar="OUT")],
+    first: Annotated[Path, typer.Argument(help="Encoded cell line.", metavar="FIRST.h5ad")],
+    second: Annotated[Path, typer.Argument(help="Another, of the same model.", metavar="SECOND.h5ad")],
+    permutations: Annotated[
+        int, typer.Option(help="Circular shifts behind the switch table's p-values.")
+    ] = 1000,
+    seed: JobSeed = 0,
+) -> None:
+    """Compare two encoded cell lines bin by bin: distances, delta track, compartment switches."""
+    from ..workflows import graph as workflow
+
+    comparison = workflow.compare(out, first=first, second=second, permutations=permutations, seed=seed)
+    context.obj.show({"folder": str(out), **comparison.summary})
