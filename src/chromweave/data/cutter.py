@@ -264,12 +264,16 @@ def _cut_half_track(
     segment = tracks.shape[1] // 2
     for k in range(len(rows)):
         for part in range(2):
-            for p in range(segment):
-                place = starts[part, k] + p
-                value = table[stored[place]] if place < len(stored) else np.float32(np.nan)
+            values = tracks[rows[k], part * segment : (part + 1) * segment]
+            valid = track_mask[rows[k], part * segment : (part + 1) * segment]
+            here = stored[starts[part, k] : starts[part, k] + segment]
+            for p in range(len(here)):
+                value = table[here[p]]
                 known = value == value
-                tracks[rows[k], part * segment + p, column] = value if known else np.float32(0)
-                track_mask[rows[k], part * segment + p, column] = known
+                values[p, column] = value if known else np.float32(0)
+                valid[p, column] = known
+            values[len(here) :, column] = 0
+            valid[len(here) :, column] = False
 
 
 @njit(cache=True, nogil=True)
@@ -278,9 +282,12 @@ def _cut_full_track(stored: Any, starts: Any, rows: Any, column: int, tracks: An
     segment = tracks.shape[1] // 2
     for k in range(len(rows)):
         for part in range(2):
-            for p in range(segment):
-                place = starts[part, k] + p
-                value = stored[place] if place < len(stored) else np.float32(np.nan)
-                known = value == value
-                tracks[rows[k], part * segment + p, column] = value if known else np.float32(0)
-                track_mask[rows[k], part * segment + p, column] = known
+            values = tracks[rows[k], part * segment : (part + 1) * segment]
+            valid = track_mask[rows[k], part * segment : (part + 1) * segment]
+            here = stored[starts[part, k] : starts[part, k] + segment]
+            for p in range(len(here)):
+                known = here[p] == here[p]
+                values[p, column] = here[p] if known else np.float32(0)
+                valid[p, column] = known
+            values[len(here) :, column] = 0
+            valid[len(here) :, column] = False

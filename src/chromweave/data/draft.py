@@ -31,7 +31,11 @@ class Draft:
         """Write one array as ``name.npy``."""
         path = self.folder / f"{name}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, np.ascontiguousarray(array), allow_pickle=False)
+        array = np.ascontiguousarray(array)
+        with path.open("wb") as file:  # numpy.save hides the system's reason when the disk is full
+            header = np.lib.format.header_data_from_array_1_0(array)
+            np.lib.format.write_array_header_1_0(file, header)
+            file.write(array.reshape(-1).view(np.uint8).data)
         self.files[f"{name}.npy"] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
 
     def link(self, store: RegionStore) -> None:
