@@ -8,6 +8,7 @@ stripes, domains and the shoulder of P(s) are not drawn: they follow from where 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -176,12 +177,12 @@ def _average(
     step, link = resolution // unit, max(1, round(model.link / unit))
     table = model.contact(np.arange(width * step + 1) * unit).astype(np.float32)
     total = np.zeros((n_bins, width), np.float32)
-    ways = np.zeros((n_bins, width), np.int32 if width * step > 30_000 else np.int16)
     for left, right in zip(conformations.left, conformations.right, strict=True):
-        first = (left.astype(np.int64) * conformations.site // resolution).astype(np.int32)
-        second = (right.astype(np.int64) * conformations.site // resolution).astype(np.int32)
-        _shortest_ways(first, second, step, link, ways)
-        _add_contacts(ways, table, total)
+        base = left.astype(np.int64) * conformations.site // resolution
+        tip = right.astype(np.int64) * conformations.site // resolution
+        legs = _legs(base, tip, n_bins, width)
+        between = _between_legs(*legs, step, link)
+        _add_contacts(legs.position, between, step, table, total)
     total /= len(conformations.left)
     return total
 
@@ -191,10 +192,12 @@ def shortest_ways(
 ) -> np.ndarray:
     """Length of the shortest way between bins of a chain with loops that do not cross.
 
+    Only the legs of loops are joined by search; every other bin lies on the chain between two of them.
+
     Parameters
     ----------
     left, right
-        Bins at the base of each loop; int32.
+        Bins at the base of each loop; integers.
     n_bins, width
         Shape of the answer: ``[i, k]`` is the way from i to i + k.
     step, link
@@ -206,66 +209,145 @@ def shortest_ways(
         int32, (n_bins, width); 0 beyond the chain's end.
     """
     ways = np.zeros((n_bins, width), np.int32)
-    _shortest_ways(left, right, step, link, ways)
+    legs = _legs(left, right, n_bins, width)
+    between = _between_legs(*legs, step, link)
+    at = 0
+    for i in range(n_bins):
+        while at + 1 < len(legs.position) and legs.position[at + 1] <= i:
+            at += 1
+        _fill_row(i, at, legs.position, between, step, ways[i, : n_bins - i])
     return ways
 
 
+class _Legs(NamedTuple):
+    """The bins with a leg of a loop, and both ends of the chain; loops by index into them."""
+
+    position: np.ndarray  # int64, sorted bins
+    left: np.ndarray
+    right: np.ndarray
+    reach: int  # how many of them one row of the map can meet
+
+
+def _legs(left: np.ndarray, right: np.ndarray, n_bins: int, width: int) -> _Legs:
+    real = left < right  # a loop within one bin is no shortcut
+    position = np.unique(np.concatenate([left[real], right[real], [0, n_bins - 1]])).astype(np.int64)
+    beyond = np.searchsorted(position, position + 2 * width) - np.arange(len(position))
+    return _Legs(
+        position,
+        np.searchsorted(position, left[real]),
+        np.searchsorted(position, right[real]),
+        int(min(beyond.max() + 3, len(position))),
+    )
+
+
 @njit(cache=True, nogil=True)
-def _chain_loops(legs, others, n_bins):  # type: ignore[no-untyped-def]
-    """Linked lists of the loops that have `legs` in each bin."""
-    head = np.full(n_bins, -1, np.int32)
-    following = np.full(len(legs), -1, np.int32)
+def _chain_loops(legs, n_positions):  # type: ignore[no-untyped-def]
+    """Linked lists of the loops that have a leg at each position."""
+    head = np.full(n_positions, -1, np.int64)
+    following = np.full(len(legs), -1, np.int64)
     for loop in range(len(legs)):
-        if legs[loop] != others[loop]:
-            following[loop] = head[legs[loop]]
-            head[legs[loop]] = loop
+        following[loop] = head[legs[loop]]
+        head[legs[loop]] = loop
     return head, following
 
 
 @njit(cache=True, nogil=True)
-def _shortest_ways(left, right, step, link, ways):  # type: ignore[no-untyped-def]
+def _between_legs(position, left, right, reach, step, link):  # type: ignore[no-untyped-def]
+    """Shortest way from each leg to the `reach` legs from it on."""
     # Rows in order: where a loop encloses i, the way from its left leg to i stands in an earlier row.
-    n_bins, width = ways.shape
-    by_right, next_right = _chain_loops(right, left, n_bins)
-    by_left, next_left = _chain_loops(left, right, n_bins)
-    for i in range(n_bins):
+    count = len(position)
+    ways = np.zeros((count, reach), np.int32)
+    by_right, next_right = _chain_loops(right, count)
+    by_left, next_left = _chain_loops(left, count)
+    for i in range(count):
         row = ways[i]
-        row[0] = 0
-        for j in range(i + 1, min(n_bins, i + width)):
-            best = row[j - i - 1] + step
-            back_to = j
+        for j in range(i + 1, min(count, i + reach)):
+            best = row[j - i - 1] + (position[j] - position[j - 1]) * step
+            first = j
             loop = by_right[j]
             while loop >= 0:
                 base = left[loop]
+                way = best
                 if base >= i:
                     way = row[base - i] + link
-                elif i - base < width:
+                elif i - base < reach:
                     way = ways[base, i - base] + link
-                else:
-                    way = best
                 if way < best:
                     best = way
-                    back_to = min(back_to, max(base, i))
+                    first = min(first, max(base, i))
                 loop = next_right[loop]
             row[j - i] = best
-            # A shortcut to j is also one to the bins before it, inside the loop.
-            for k in range(j - 1, back_to, -1):
-                way = row[k + 1 - i] + step
-                loop = by_left[k]
-                while loop >= 0:
-                    if right[loop] <= j:
-                        way = min(way, row[right[loop] - i] + link)
-                    loop = next_left[loop]
-                if way < row[k - i]:
-                    row[k - i] = way
+            # A shortcut to j is also one to the legs before it, inside the loop, and through the loops there.
+            while _relax_back(row, i, first, j, position, step, link, right, by_left, next_left):
+                _relax_forth(row, i, first, j, position, step, link, left, by_right, next_right)
+    return ways
 
 
 @njit(cache=True, nogil=True)
-def _add_contacts(ways, table, total):  # type: ignore[no-untyped-def]
-    n_bins, width = ways.shape
+def _relax_back(  # type: ignore[no-untyped-def]
+    row, i, first, last, position, step, link, right, by_left, next_left
+):
+    """Shorten ways between `first` and `last` from the right; True if one went through an inner loop."""
+    through = False
+    for k in range(last - 1, first, -1):
+        way = row[k + 1 - i] + (position[k + 1] - position[k]) * step
+        loop = by_left[k]
+        while loop >= 0:
+            if right[loop] < last and row[right[loop] - i] + link < min(way, row[k - i]):
+                way = row[right[loop] - i] + link
+                through = True
+            loop = next_left[loop]
+        if way < row[k - i]:
+            row[k - i] = way
+    return through
+
+
+@njit(cache=True, nogil=True)
+def _relax_forth(  # type: ignore[no-untyped-def]
+    row, i, first, last, position, step, link, left, by_right, next_right
+):
+    """Shorten ways between `first` and `last` from the left."""
+    for k in range(first + 1, last):
+        way = row[k - 1 - i] + (position[k] - position[k - 1]) * step
+        loop = by_right[k]
+        while loop >= 0:
+            if left[loop] > first:
+                way = min(way, row[left[loop] - i] + link)
+            loop = next_right[loop]
+        if way < row[k - i]:
+            row[k - i] = way
+
+
+@njit(cache=True, nogil=True)
+def _fill_row(i, at, position, between, step, row):  # type: ignore[no-untyped-def]
+    """Ways from bin i to the bins from it on; `at` is the last leg not beyond i."""
+    row[0] = 0
+    before, way_before = i, 0
+    here = (i - position[at]) * step
+    ahead = at + 1
+    while before < i + len(row) - 1:
+        way = min(
+            here + between[at, ahead - at],
+            (position[at + 1] - i) * step + between[at + 1, ahead - at - 1],
+        )
+        for j in range(before + 1, min(position[ahead], i + len(row) - 1) + 1):
+            row[j - i] = min(way_before + (j - before) * step, way + (position[ahead] - j) * step)
+        before, way_before = position[ahead], way
+        ahead += 1
+
+
+@njit(cache=True, nogil=True)
+def _add_contacts(position, between, step, table, total):  # type: ignore[no-untyped-def]
+    n_bins, width = total.shape
+    ways = np.zeros(width, np.int64)
+    at = 0
     for i in range(n_bins):
-        for k in range(min(width, n_bins - i)):
-            total[i, k] += table[ways[i, k]]
+        while at + 1 < len(position) and position[at + 1] <= i:
+            at += 1
+        row = ways[: min(width, n_bins - i)]
+        _fill_row(i, at, position, between, step, row)
+        for k in range(len(row)):
+            total[i, k] += table[row[k]]
 
 
 @njit(cache=True, nogil=True)
