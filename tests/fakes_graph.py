@@ -153,3 +153,45 @@ def planted_store(name="fake", n_bins=120, chroms=("chr1",), seed=0, resolution=
         signal[chrom] = 2.0 + state + rng.normal(0, 0.2, n_bins)
     lengths = dict.fromkeys(chroms, n_bins * resolution - 1)
     return FakeStore(name, Assembly("fake", lengths), resolution, layers, {"signal": signal})
+
+
+@dataclass(frozen=True)
+class PlantedFiles:
+    """A planted store as files."""
+
+    contacts: Path
+    track: Path
+    assembly: Assembly
+
+
+def write_planted(folder: Path, store: FakeStore) -> PlantedFiles:
+    """Write a fake store's contacts and its track ``signal`` as `.cool` and `.bw`."""
+    import cooler
+    import pandas as pd
+    import pybigtools
+
+    folder.mkdir(parents=True, exist_ok=True)
+    bins, pixels, runs, offset = [], [], [], 0
+    for chrom, layer in store.layers.items():
+        start = np.arange(layer.n_bins, dtype=np.int64) * store.resolution
+        end = np.minimum(start + store.resolution, store.assembly.length(chrom))
+        bins.append(pd.DataFrame({"chrom": chrom, "start": start, "end": end, "weight": layer.weights}))
+        found = layer.pixels()
+        pixels.append(
+            pd.DataFrame(
+                {
+                    "bin1_id": found.bin1.astype(np.int64) + offset,
+                    "bin2_id": found.bin2.astype(np.int64) + offset,
+                    "count": found.count,
+                }
+            )
+        )
+        values = store.tracks["signal"][chrom]
+        runs += list(zip([chrom] * len(start), start.tolist(), end.tolist(), values.tolist(), strict=True))
+        offset += layer.n_bins
+    cool, bigwig = folder / "map.cool", folder / "signal.bw"
+    cooler.create_cooler(
+        str(cool), pd.concat(bins, ignore_index=True), pd.concat(pixels, ignore_index=True), ordered=True
+    )
+    pybigtools.open(str(bigwig), "w").write(dict(store.assembly.chromosomes), iter(runs))
+    return PlantedFiles(cool, bigwig, store.assembly)

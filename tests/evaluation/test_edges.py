@@ -14,6 +14,7 @@ from chromweave.evaluation.edges import (
     VisibilityModel,
     edge_samples,
     score_edges,
+    summarise_scores,
     trivial_scorers,
 )
 
@@ -180,3 +181,22 @@ def test_a_complete_graph_has_no_negatives():
 def test_nothing_held_out_is_an_error():
     with pytest.raises(DataError, match="no contact is held out"):
         edge_samples(task_of(decaying(20), held_out_fraction=0.0), 0)
+
+
+def test_summary_over_seeds():
+    scores = pd.DataFrame(
+        {
+            "method": ["b", "b", "a"],
+            "sampling": "uniform",
+            "metric": "auc",
+            "value": [0.5, 0.7, 0.9],
+            "seed": [0, 1, 0],
+            "pairs": 4,
+        }
+    )
+    table = summarise_scores(scores)
+    assert table["method"].tolist() == ["b", "a"]
+    assert table["mean"].tolist() == [pytest.approx(0.6), 0.9]
+    assert table["sd"][0] == pytest.approx(0.02**0.5)
+    assert np.isnan(table["sd"][1])
+    assert table["seeds"].tolist() == [2, 1]

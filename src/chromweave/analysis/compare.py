@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 from ..io.export import Embedding
 from ..schemas import SWITCHES
 from .shifts import circular_shift, empirical_pvalue
@@ -14,12 +14,34 @@ from .shifts import circular_shift, empirical_pvalue
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DISTANCES", "bin_distances", "distances_by_compartment", "summarise_distances", "switch_table"]
+__all__ = [
+    "DISTANCES",
+    "bin_distances",
+    "distances_by_compartment",
+    "require_one_model",
+    "summarise_distances",
+    "switch_table",
+]
 
 DISTANCES = ("cosine", "l2", "l1")
 
 STABLE, SHIFTED = 0.1, 0.5
 """Cosine distances below which a bin counts as stable, above which as shifted (the original page's cuts)."""
+
+
+def require_one_model(first: Embedding, second: Embedding, names: tuple[str, str]) -> None:
+    """Nothing, if one model made both; vectors of different trainings are not in one frame.
+
+    Raises
+    ------
+    ConfigError
+        The checksums of the models' weights differ.
+    """
+    if first.provenance.get("weights_sha256") != second.provenance.get("weights_sha256"):
+        raise ConfigError(
+            f"{names[0]} and {names[1]} were encoded by different models; their vectors are not in one "
+            "frame. Encode both with one model."
+        )
 
 
 def _check_same_bins(first: Embedding, second: Embedding) -> None:

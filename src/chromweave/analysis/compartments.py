@@ -30,8 +30,15 @@ _FEWEST_BINS = 8  # cooltools needs six; fewer than eight say nothing about a si
 class CompartmentSource(Protocol):
     """What is asked of a store."""
 
-    name: str
-    assembly: Assembly
+    @property
+    def name(self) -> str:
+        """What the store is called."""
+        ...
+
+    @property
+    def assembly(self) -> Assembly:
+        """Its assembly."""
+        ...
 
     @property
     def chromosomes(self) -> tuple[str, ...]:

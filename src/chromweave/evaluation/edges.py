@@ -27,6 +27,7 @@ __all__ = [
     "VisibilityModel",
     "edge_samples",
     "score_edges",
+    "summarise_scores",
     "trivial_scorers",
 ]
 
@@ -346,3 +347,15 @@ def score_edges(
                 value = float(measure(sample.labels, scores))
                 rows.append((method, sampling, metric, value, seed, sample.positives.shape[1]))
     return pd.DataFrame(rows, columns=["method", "sampling", "metric", "value", "seed", "pairs"])
+
+
+def summarise_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean and spread over seeds of a table of :func:`score_edges`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns method, sampling, metric, mean, sd (missing for one seed), seeds; methods in their order.
+    """
+    groups = scores.groupby(["method", "sampling", "metric"], sort=False)["value"]
+    return groups.agg(mean="mean", sd="std", seeds="count").reset_index()

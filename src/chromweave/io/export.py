@@ -163,7 +163,7 @@ def write_embedding(path: str | Path, embedding: Embedding) -> None:
 
     path = Path(path)
     rows = embedding.valid_bins
-    obs = rows.set_axis(_bin_names(rows), axis=0)
+    obs = _with_categories(rows.set_axis(_bin_names(rows), axis=0))
     latent = embedding.latent.astype(np.float32)
     with warnings.catch_warnings():
         # anndata turns text columns into categories and says so as a warning of its own.
@@ -175,7 +175,7 @@ def write_embedding(path: str | Path, embedding: Embedding) -> None:
             uns={
                 "format": FORMAT,
                 "version": VERSION,
-                "bins": embedding.bins.reset_index(drop=True),
+                "bins": _with_categories(embedding.bins.reset_index(drop=True)),
                 "provenance": _without_none(embedding.provenance),
             },
         )
@@ -183,6 +183,12 @@ def write_embedding(path: str | Path, embedding: Embedding) -> None:
         with atomic_path(path) as temporary:
             table.write_h5ad(temporary)
     write_table(path.with_suffix(".bins.tsv"), embedding.bins)
+
+
+def _with_categories(table: pd.DataFrame) -> pd.DataFrame:
+    """Text columns as categories, which is how AnnData keeps them."""
+    text = [name for name in table.columns if table[name].dtype == object]
+    return table.astype(dict.fromkeys(text, "category"))
 
 
 def _bin_names(bins: pd.DataFrame) -> list[str]:

@@ -105,7 +105,7 @@ class InnerProductDecoder(nn.Module):
         self, z: Float[Tensor, "nodes latent"], graph: GraphBatch, pairs: Int[Tensor, "2 pairs"]
     ) -> Float[Tensor, " pairs"]:
         """`graph` tells where the nodes lie, which this decoder does not ask."""
-        return (z[pairs[0]] * z[pairs[1]]).sum(dim=1)
+        return (z.index_select(0, pairs[0]) * z.index_select(0, pairs[1])).sum(dim=1)
 
 
 class VGAE(nn.Module):

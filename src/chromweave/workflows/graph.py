@@ -1,0 +1,24 @@
+"""The graph system's verbs, in the order they are used.
+
+``train`` on one cell line, ``encode`` it and others, lay them out with ``umap``, ``call_compartments``, and
+``compare`` two encodings.
+"""
+
+from .compartments import call_compartments
+from .graph_comparison import CompareConfig, Comparison, compare
+from .graph_encoding import encode, umap
+from .graph_training import KIND, PRESET, GraphTrainConfig, GraphTrainResult, train
+
+__all__ = [
+    "KIND",
+    "PRESET",
+    "CompareConfig",
+    "Comparison",
+    "GraphTrainConfig",
+    "GraphTrainResult",
+    "call_compartments",
+    "compare",
+    "encode",
+    "train",
+    "umap",
+]

@@ -1,0 +1,222 @@
+"""Encoding a store with a trained graph autoencoder, and the picture of one or more encodings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from .. import config as configs
+from ..analysis.compare import require_one_model
+from ..analysis.compartments import compartments
+from ..analysis.embeddings import Silhouette, compartment_silhouette, umap_layout
+from ..data.graph import ChromatinGraph, GraphConfig, all_edges, build_graph, graph_batch
+from ..data.store import RegionStore
+from ..errors import ConfigError, ModelError
+from ..files import sha256
+from ..io.export import Embedding, read_embedding, write_embedding, write_table
+from ..models.vgae import VGAE, VGAEConfig
+from ..progress import notify
+from ..provenance import describe_process
+from ..training.checkpoint import WEIGHTS, LoadedModel, load_model
+from .graph_training import KIND
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["encode", "umap"]
+
+
+def _build_network(values: Mapping[str, Any]) -> VGAE:
+    return VGAE(configs.from_mapping(VGAEConfig, values, where="config.json"))
+
+
+def _load(model: str | Path) -> LoadedModel:
+    return load_model(model, {KIND: _build_network})
+
+
+def _graph_config(loaded: LoadedModel, source: Path) -> GraphConfig:
+    values = {key: value for key, value in loaded.description.data.items() if key != "assembly"}
+    return configs.from_mapping(GraphConfig, values, where=str(source / "config.json"))
+
+
+def encode(
+    out: str | Path,
+    *,
+    model: str | Path,
+    store: str | Path | RegionStore,
+    chroms: Sequence[str] | None = None,
+    refit_norm: bool = False,
+    phase_by: str | None = None,
+    layout: bool = True,
+    seed: int = 0,
+) -> Embedding:
+    """Encode a store with a trained model, its own or another cell line's, and write an AnnData.
+
+    The final encoding passes messages along every contact; no score is computed from it but the silhouette.
+
+    Parameters
+    ----------
+    out
+        `.h5ad` to write; `NAME.bins.tsv` beside it has every bin, masked ones included.
+    model
+        Folder of a training run.
+    store
+        Region store with the model's resolution and tracks.
+    chroms
+        Chromosomes; the model's by default.
+    refit_norm
+        Replace BatchNorm's statistics, which are the training cell line's, by this graph's.
+    phase_by
+        Track that decides which compartment is A; the model's first feature by default.
+    layout
+        Whether to add a UMAP (`obsm["X_umap"]`).
+    seed
+        Of the UMAP and the silhouette's null.
+
+    Raises
+    ------
+    ModelError
+        The folder holds no such model, or the store is of another assembly.
+    DataError
+        The store lacks a track the model reads, or its chromosome has no valid bin.
+    """
+    opened = RegionStore.open(store) if isinstance(store, str | Path) else store
+    loaded = _load(model)
+    trained_on = loaded.description.data["assembly"]
+    if opened.assembly.name != trained_on:
+        raise ModelError(
+            f"{model}: was trained on {trained_on}, and {opened.name} is {opened.assembly.name}; "
+            "give a store of the same assembly."
+        )
+    settings = _graph_config(loaded, Path(model))
+    if chroms:
+        settings = replace(settings, chroms=tuple(opened.assembly.require(c) for c in chroms))
+    graph = build_graph(opened, settings)
+    latent = _latent(loaded, graph, refit_norm=refit_norm)
+    bins = _with_compartments(graph, opened, phase_by or settings.features[0])
+    apart = _silhouette(latent, bins, seed)
+    embedding = Embedding(
+        bins=bins,
+        latent=latent,
+        layouts={"umap": umap_layout([latent], seed=seed)[0]} if layout else {},
+        provenance={
+            **_origin(model, opened, graph),
+            "refit_norm": refit_norm,
+            "phase_by": phase_by or settings.features[0],
+            "silhouette": asdict(apart) if apart else None,
+            "seed": seed,
+        },
+    )
+    write_embedding(out, embedding)
+    if apart:
+        notify(
+            f"{opened.name}: A/B silhouette {apart.value:.3f} "
+            f"(shifted labels {apart.expected:.3f}, p = {apart.pvalue:.3g})"
+        )
+    return embedding
+
+
+def _latent(loaded: LoadedModel, graph: ChromatinGraph, *, refit_norm: bool) -> np.ndarray:
+    network, batch = loaded.network, graph_batch(graph, all_edges(graph))
+    assert isinstance(network, VGAE)
+    if refit_norm:
+        network.refit_norm(batch.features)
+    with torch.no_grad():
+        latent: np.ndarray = network.encode(batch).mean.numpy()
+    return latent
+
+
+def _origin(model: str | Path, store: RegionStore, graph: ChromatinGraph) -> dict[str, Any]:
+    """What says where an embedding comes from, and what `compare` needs to know of it."""
+    process = describe_process()
+    return {
+        "model": str(model),
+        "weights_sha256": sha256(Path(model) / WEIGHTS),
+        "store": str(store.path),
+        "store_name": store.name,
+        "store_sha256": store.manifest_sha256,
+        "assembly": store.assembly.name,
+        "chrom_sizes": {chrom: store.assembly.length(chrom) for chrom in graph.config.chroms},
+        "resolution": graph.config.resolution,
+        "features": list(graph.config.features),
+        "edge_weight": graph.config.edge_weight,
+        "frame": graph.config.frame,
+        "edges": int(graph.edges.shape[1]),
+        **{key: process[key] for key in ("chromweave", "command", "git_commit", "time")},
+    }
+
+
+def _with_compartments(graph: ChromatinGraph, store: RegionStore, phase_by: str) -> pd.DataFrame:
+    """The graph's bin table with compartment and E1."""
+    bins = graph.bin_table()
+    called = compartments(
+        store,
+        resolution=graph.config.resolution,
+        chroms=graph.config.chroms,
+        phase_by=phase_by,
+        weight=graph.config.weight,
+    )
+    bins["compartment"] = called["compartment"].to_numpy()
+    bins["E1"] = called["E1"].to_numpy()
+    return bins
+
+
+def _silhouette(latent: np.ndarray, bins: pd.DataFrame, seed: int) -> Silhouette | None:
+    valid = bins[~bins["masked"]]
+    if not {"A", "B"} <= set(valid["compartment"]):
+        return None
+    return compartment_silhouette(
+        latent, valid["compartment"].to_numpy(), valid["chrom"].to_numpy(), seed=seed
+    )
+
+
+def umap(
+    out: str | Path,
+    *,
+    embeddings: Sequence[str | Path],
+    seed: int = 0,
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+) -> pd.DataFrame:
+    """Lay embeddings of one model out in one plane; TSV, and `obsm["X_umap_joint"]` of each `.h5ad`.
+
+    Parameters
+    ----------
+    out
+        TSV to write: embedding, chrom, start, end, compartment, umap1, umap2.
+    embeddings
+        `.h5ad` files that :func:`encode` wrote; with one, `obsm["X_umap"]` is replaced instead.
+    seed, n_neighbors, min_dist
+        See :func:`chromweave.analysis.embeddings.umap_layout`.
+
+    Raises
+    ------
+    ConfigError
+        None is given, or they are of different models.
+    """
+    import pandas as pd
+
+    if not embeddings:
+        raise ConfigError("give at least one .h5ad to lay out.")
+    read = [read_embedding(path) for path in embeddings]
+    for other, path in zip(read[1:], embeddings[1:], strict=True):
+        require_one_model(read[0], other, (str(embeddings[0]), str(path)))
+    layouts = umap_layout(
+        [embedding.latent for embedding in read], seed=seed, n_neighbors=n_neighbors, min_dist=min_dist
+    )
+    key = "umap" if len(read) == 1 else "umap_joint"
+    parts = []
+    for path, embedding, layout in zip(embeddings, read, layouts, strict=True):
+        write_embedding(path, replace(embedding, layouts={**embedding.layouts, key: layout}))
+        columns = [c for c in ("chrom", "start", "end", "compartment") if c in embedding.bins.columns]
+        rows = embedding.valid_bins[columns].reset_index(drop=True)
+        rows.insert(0, "embedding", Path(path).stem)
+        parts.append(rows.assign(umap1=layout[:, 0], umap2=layout[:, 1]))
+    table = pd.concat(parts, ignore_index=True)
+    write_table(out, table)
+    return table

@@ -1,0 +1,227 @@
+"""The graph system once through, each verb reading only what the one before wrote."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chromweave.data.build import build
+from chromweave.errors import ConfigError, DataError, ModelError, OutputError
+from chromweave.io.export import read_embedding
+from chromweave.workflows import graph
+from tests.fakes_graph import planted_store, write_planted
+
+RESOLUTION = 50_000
+CHROMS = ("chr1", "chr2")
+
+
+def small_store(folder, name, **planted):
+    fake = planted_store(name=name, n_bins=100, resolution=RESOLUTION, chroms=CHROMS, depth=15, **planted)
+    files = write_planted(folder / name, fake)
+    return build(
+        folder / f"{name}.store",
+        contacts=files.contacts,
+        tracks={"signal": files.track},
+        resolutions=[RESOLUTION],
+        assembly=fake.assembly,
+        name=name,
+    )
+
+
+def train(run, store, **changes):
+    settings = {"epochs": 12, "patience": 6, "max_distance": 2_000_000, "hidden": 8, "latent": 4}
+    return graph.train(run, store=store.path, resolution=RESOLUTION, **{**settings, **changes})
+
+
+@dataclass(frozen=True)
+class Trained:
+    folder: Path
+    first: object
+    second: object
+    result: object
+
+    @property
+    def run(self):
+        return self.folder / "run"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("graph")
+    first = small_store(folder, "first")
+    second = small_store(folder, "second", seed=1, flip=range(20, 40))
+    return Trained(folder, first, second, train(folder / "run", first, repeats=2))
+
+
+@pytest.fixture(scope="module")
+def encoded(trained):
+    for name in ("first", "second"):
+        store = getattr(trained, name)
+        graph.encode(trained.folder / f"{name}.h5ad", model=trained.run, store=store.path, layout=False)
+    return trained
+
+
+def test_scores_stand_beside_the_trivial_rows(trained):
+    scores = pd.read_csv(trained.run / "scores.tsv", sep="\t")
+    assert set(scores["method"]) == {
+        "vgae-original",
+        "distance",
+        "degree product",
+        "expected x visibility",
+        "expected x visibility + SVD(8)",
+    }
+    assert set(scores["sampling"]) == {"uniform", "in-range", "matched"}
+    assert set(scores["seed"]) == {0, 1}
+    assert len(scores) == 5 * 3 * 2 * 2
+    assert scores["value"].between(0, 1).all()
+    summary = pd.read_csv(trained.run / "scores_summary.tsv", sep="\t")
+    assert (summary["seeds"] == 2).all()
+
+
+def test_the_run_folder_is_complete(trained):
+    for name in ("config.toml", "run.json", "metrics.csv", "model.safetensors", "config.json"):
+        assert (trained.run / name).is_file(), name
+    metrics = pd.read_csv(trained.run / "metrics.csv")
+    assert {"step", "epoch", "split", "metric", "value"} <= set(metrics.columns)
+    assert {"auc", "ap", "loss", "kl"} <= set(metrics.query("split == 'valid'")["metric"])
+    assert (trained.run / "repeats" / "seed-1" / "metrics.csv").is_file()
+
+
+def test_training_is_reproducible(trained, tmp_path):
+    again = train(tmp_path / "again", trained.first)
+    mine = trained.result.scores.query("seed == 0").reset_index(drop=True)
+    pd.testing.assert_frame_equal(again.scores, mine)
+    weights = [(run / "model.safetensors").read_bytes() for run in (trained.run, tmp_path / "again")]
+    assert weights[0] == weights[1]
+
+
+def test_training_learns_something(trained):
+    metrics = pd.read_csv(trained.run / "metrics.csv").query("split == 'valid' and metric == 'auc'")
+    assert metrics["value"].max() > 0.6
+
+
+def test_encoding_has_a_row_for_every_bin(encoded):
+    embedding = read_embedding(encoded.folder / "first.h5ad")
+    assert len(embedding.bins) == 200
+    assert embedding.bins["masked"].sum() == 4
+    assert embedding.latent.shape == (196, 4)
+    assert embedding.latent.std() > 0
+    assert set(embedding.bins["compartment"]) == {"A", "B", "N"}
+    assert embedding.bins.loc[embedding.bins["masked"], "compartment"].eq("N").all()
+    assert embedding.provenance["features"] == ["signal"]
+    assert embedding.provenance["silhouette"]["bins"] == 196
+
+
+def test_refitting_the_norm_changes_a_shifted_cell_lines_encoding(encoded, tmp_path):
+    shared, own = (
+        graph.encode(
+            tmp_path / f"{refit}.h5ad",
+            model=encoded.run,
+            store=encoded.second,
+            chroms=["1"],
+            refit_norm=refit,
+            layout=False,
+        )
+        for refit in (False, True)
+    )
+    assert len(shared.bins) == 100
+    assert not np.allclose(shared.latent, own.latent)
+
+
+def test_comparison_writes_tables_and_tracks(encoded, tmp_path):
+    found = graph.compare(
+        tmp_path / "cmp",
+        first=encoded.folder / "first.h5ad",
+        second=encoded.folder / "second.h5ad",
+        permutations=49,
+    )
+    switches = found.switches.set_index(["first", "second"])["bins"]
+    # 10 bins a chromosome were planted to go from A to B, and 10 from B to A.
+    assert 14 <= switches["A", "B"] <= 26
+    assert 14 <= switches["B", "A"] <= 26
+    bins = pd.read_csv(tmp_path / "cmp" / "bins.tsv", sep="\t")
+    assert bins.loc[bins["masked"], "cosine"].isna().all()
+    planted = bins["start"].between(20 * RESOLUTION, 40 * RESOLUTION - 1) & ~bins["masked"]
+    assert bins["l2"][planted].mean() > bins["l2"][~planted].mean()
+    import pyBigWig
+
+    with pyBigWig.open(str(tmp_path / "cmp" / "delta.bw")) as file:
+        assert file.chroms() == dict(encoded.first.assembly.chromosomes)
+        row = bins[~bins["masked"]].iloc[30]
+        value = file.values(row["chrom"], int(row["start"]), int(row["start"]) + 1)[0]
+    assert value == pytest.approx(row["cosine"], rel=1e-4, abs=1e-7)
+    assert {path.name for path in (tmp_path / "cmp").iterdir()} == {
+        "bins.tsv", "by_compartment.tsv", "switches.tsv", "summary.tsv", "delta.bw", "delta.bedgraph",
+        "config.toml", "run.json",
+    }  # fmt: skip
+
+
+def test_an_encoding_compared_with_itself(encoded, tmp_path):
+    path = encoded.folder / "first.h5ad"
+    found = graph.compare(tmp_path / "same", first=path, second=path, permutations=9)
+    assert found.summary["mean"] == pytest.approx(0, abs=1e-6)
+    assert found.switches["bins"][[1, 2]].tolist() == [0, 0]
+
+
+def test_umap_joins_and_keeps(encoded, tmp_path):
+    paths = [encoded.folder / "first.h5ad", encoded.folder / "second.h5ad"]
+    table = graph.umap(tmp_path / "umap.tsv", embeddings=paths, n_neighbors=5)
+    assert table["embedding"].value_counts().to_dict() == {"first": 196, "second": 196}
+    kept = read_embedding(paths[1]).layouts["umap_joint"]
+    np.testing.assert_array_equal(kept, table.query("embedding == 'second'")[["umap1", "umap2"]])
+
+
+def test_compartments_as_table_and_tracks(trained, tmp_path):
+    out = tmp_path / "c.tsv"
+    table = graph.call_compartments(out, store=trained.first.path, resolution=RESOLUTION, phase_by="signal")
+    assert pd.read_csv(out, sep="\t")["compartment"].tolist() == table["compartment"].tolist()
+    import pybigtools
+
+    signal = pybigtools.open(str(tmp_path / "c.bw")).values("chr2", 0, 100, fillna=None)
+    assert np.isnan(signal).all(), "the first bin is masked"
+    assert (tmp_path / "c.bedgraph").read_text().count("\n") == 196
+
+
+def test_models_that_differ_are_not_compared(encoded, tmp_path):
+    train(tmp_path / "other", encoded.first, seed=5, epochs=1)
+    graph.encode(tmp_path / "other.h5ad", model=tmp_path / "other", store=encoded.first, layout=False)
+    with pytest.raises(ConfigError, match="different models"):
+        graph.compare(tmp_path / "cmp", first=encoded.folder / "first.h5ad", second=tmp_path / "other.h5ad")
+
+
+def test_a_store_without_the_models_tracks(encoded, tmp_path):
+    fake = planted_store(n_bins=100, resolution=RESOLUTION, chroms=CHROMS)
+    files = write_planted(tmp_path / "f", fake)
+    store = build(
+        tmp_path / "other.store",
+        contacts=files.contacts,
+        tracks={"ATAC": files.track},
+        resolutions=[RESOLUTION],
+        assembly=fake.assembly,
+    )
+    with pytest.raises(DataError, match="has no track signal; it has ATAC"):
+        graph.encode(tmp_path / "e.h5ad", model=encoded.run, store=store)
+
+
+def test_a_folder_that_is_no_model(trained, tmp_path):
+    with pytest.raises(ModelError, match="is no model folder"):
+        graph.encode(tmp_path / "e.h5ad", model=tmp_path, store=trained.first)
+
+
+def test_a_folder_that_is_no_run(trained, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match="not empty"):
+        train(tmp_path / "mine", trained.first)
+
+
+def test_no_repeats(trained, tmp_path):
+    with pytest.raises(ConfigError, match="repeats must be at least 1"):
+        train(tmp_path / "run", trained.first, repeats=0)
+
+
+def test_nothing_to_lay_out(tmp_path):
+    with pytest.raises(ConfigError, match="at least one"):
+        graph.umap(tmp_path / "u.tsv", embeddings=[])
