@@ -29,7 +29,7 @@ def test_track_token_counts(positions, counts):
 def test_shapes(channels):
     with torch.device("meta"):
         maps = MapEncoder(channels, 4, 2)(torch.empty(3, 1, 50, 50))
-        encoder = TrackEncoder(2, channels, 4, 2)
+        encoder = TrackEncoder(2, channels, 4, 2).eval()
         encoded = encoder(torch.empty(3, 5000, 2))
         decoded = TrackDecoder(channels, 4, 2, (100, 50, 25, 12))(encoded.tokens, encoded.skips)
     assert maps.shape == (3, 9, 8 * channels)
@@ -69,6 +69,18 @@ def test_group_norm_keeps_windows_apart_in_training_too_and_batch_norm_does_not(
     group, batch = (seeded(TrackEncoder, 2, 16, 4, 1, norm=norm).train() for norm in ("group", "batch"))
     torch.testing.assert_close(group(x).tokens[:2], group(x[:2]).tokens, rtol=1e-10, atol=1e-12)
     assert not torch.allclose(batch(x).tokens[:2], batch(x[:2]).tokens, rtol=1e-6)
+
+
+def test_running_statistics_do_not_remember_where_they_started():
+    """After one batch, evaluation normalises as training did on that batch, however small its variance."""
+    encoder = seeded(TrackEncoder, 2, 16, 4, 1)
+    x = 1e-3 * draw(8, 1000, 2)
+    trained = encoder.train()(x).tokens
+    torch.testing.assert_close(encoder.eval()(x).tokens, trained, rtol=0.05, atol=0.05)
+    norm = encoder.stem.norms[0].train()
+    for _ in range(20):
+        norm(draw(4, 16, 10))
+    assert norm.momentum == 0.1
 
 
 def test_attention_reaches_the_whole_sequence():

@@ -13,7 +13,7 @@ from chromweave.errors import ConfigError, DataError, ModelError, TrainingError
 from chromweave.models.mixhic import LoopModel, MixHicConfig, MixHicPretrain
 from chromweave.progress import reporting
 from chromweave.training.engine import FitConfig, fit, seeded
-from chromweave.training.objectives import LoopClassification, PairedPretraining
+from chromweave.training.objectives import LoopClassification, PairedPretraining, PairLossConfig
 from tests.fakes_windows import Batches, synthetic_batch
 
 CONFIG = MixHicConfig(channels=8, heads=1, depth=1, window_bins=16, positions=400)
@@ -57,7 +57,9 @@ FIT = FitConfig(epochs=3, learning_rate=3e-3, log_every=2, accelerator="cpu")
 
 def test_pretraining_lowers_the_loss_and_keeps_its_books(tmp_path, train, valid):
     model = pair_model()
-    result = fit(model, PairedPretraining(), tmp_path, train, valid, FIT, seed=0)
+    result = fit(
+        model, PairedPretraining(PairLossConfig(mapping_after=0.0)), tmp_path, train, valid, FIT, seed=0
+    )
     losses = values(tmp_path, "train", "loss")
     assert losses[-1] < losses[0] - 0.5
     assert (result.epochs, result.steps, result.stopped_early) == (3, 12, False)
@@ -171,7 +173,7 @@ def test_a_gradient_that_is_no_number_names_the_batch(tmp_path, train):
             return replace(parts, total=parts.total + zero.sqrt())
 
     with pytest.raises(TrainingError, match=r"gradient is not finite in epoch 1, step 1, of samples"):
-        fit(pair_model(), Infinite(), tmp_path, train, None, FIT)
+        fit(pair_model(), Infinite(PairLossConfig(mapping_after=0.0)), tmp_path, train, None, FIT)
 
 
 def test_without_validation_the_last_epoch_is_the_best(tmp_path, train):
@@ -222,6 +224,45 @@ def test_nothing_is_printed_and_progress_is_told(tmp_path, train, valid, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_warm_up_starts_gently_and_survives_a_resumption(tmp_path, train):
+    config = replace(FIT, epochs=2, warmup_steps=7)
+    rates = []
+
+    class Watched(LoopClassification):
+        def step(self, model, batch):
+            rates.append(next(g["lr"] for g in optimizers[-1].param_groups))
+            return super().step(model, batch)
+
+    optimizers, made = [], torch.optim.AdamW.__init__
+
+    def remember(self, *arguments, **options):
+        made(self, *arguments, **options)
+        optimizers.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "__init__", remember)
+        fit(loop_model(), Watched(accuracy), tmp_path, train, None, replace(config, epochs=1))
+        fit(loop_model(), Watched(accuracy), tmp_path, train, None, config, resume=True)
+    expected = [config.learning_rate * (step + 1) / 8 for step in range(8)]
+    assert rates == pytest.approx(expected)
+
+
+def test_a_staged_objective_changes_with_the_epochs(tmp_path, train, valid):
+    fit(pair_model(), PairedPretraining(PairLossConfig(mapping_after=0.5)), tmp_path, train, valid,
+        replace(FIT, epochs=2, log_every=4))  # fmt: skip
+
+    def of(split, metric):
+        return values(tmp_path, split, metric)
+
+    first, second = of("train", "loss")
+    assert first == pytest.approx(of("train", "contrastive")[0] + of("train", "orthogonal")[0])
+    assert second > of("train", "contrastive")[1] + 0.9 * of("train", "mapping")[1]
+    for loss, contrastive, mapping in zip(
+        of("valid", "loss"), of("valid", "contrastive"), of("valid", "mapping"), strict=True
+    ):
+        assert loss > contrastive + 0.9 * mapping  # validation weighs all terms from the start
+
+
 def test_seeded_is_repeatable_and_distinguishes_places():
     def draw(*where):
         with seeded(*where):
@@ -238,6 +279,7 @@ def test_seeded_is_repeatable_and_distinguishes_places():
         ({"patience": 0}, "patience must be at least 1"),
         ({"learning_rate": 0.0}, "must be positive"),
         ({"weight_decay": -1.0}, "not negative"),
+        ({"warmup_steps": -1}, "warmup_steps must not be negative"),
         ({"gradient_clip": 0.0}, "gradient_clip must be positive"),
     ],
 )

@@ -94,6 +94,16 @@ def test_loss_weights_are_checked():
         PairLossConfig(contrastive=0.0, orthogonal=0.0, mapping=0.0)
 
 
+def test_the_mapping_loss_sits_out_at_first():
+    objective = PairedPretraining(PairLossConfig(contrastive=2.0, mapping_after=0.3))
+    stages = [objective.for_epoch(epoch, 10).config for epoch in range(10)]
+    assert [(c.contrastive, c.orthogonal, c.mapping) for c in stages] == [(2, 1, 0)] * 3 + [(2, 1, 1)] * 7
+    alone = PairedPretraining(PairLossConfig(contrastive=0.0, orthogonal=0.0))
+    assert alone.for_epoch(0, 10) is alone
+    with pytest.raises(ConfigError, match="mapping_after"):
+        PairLossConfig(mapping_after=1.5)
+
+
 def test_partner_ranks_by_hand():
     queries = torch.eye(3)
     partners = torch.tensor([[0.9, 0.0, 0.0], [1.0, 0.5, 0.0], [0.0, 0.5, 0.5]])

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from ..errors import ConfigError, DataError, TrainingError
 from .callbacks import Checkpoints, MetricsTable, ProgressReport
 from .checkpoint import fill, read_checkpoint
-from .objectives import Objective, Tally
+from .objectives import Objective, Staged, Tally
 
 __all__ = ["FitConfig", "FitResult", "fit", "seeded"]
 
@@ -42,6 +42,8 @@ class FitConfig:
         Samples per step.
     learning_rate, weight_decay
         AdamW's.
+    warmup_steps
+        Steps over which the rate rises linearly to `learning_rate`; it then stays.
     gradient_clip
         Largest norm of the gradient; None does not clip.
     patience
@@ -56,6 +58,7 @@ class FitConfig:
     batch_size: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 1e-6
+    warmup_steps: int = 0
     gradient_clip: float | None = 1.0
     patience: int | None = None
     log_every: int = 10
@@ -66,6 +69,8 @@ class FitConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, not {value}.")
+        if self.warmup_steps < 0:
+            raise ConfigError(f"warmup_steps must not be negative, but is {self.warmup_steps}.")
         if self.learning_rate <= 0 or self.weight_decay < 0:
             raise ConfigError(
                 f"learning_rate ({self.learning_rate}) must be positive and weight_decay "
@@ -149,6 +154,7 @@ class Task(L.LightningModule):
         self.seed = seed
         self.valid_metrics: dict[str, float] = {}
         self._batch: Any = None
+        self._stage = objective
         self._recent, self._epoch, self._valid = Tally(False), Tally(False), Tally()
 
     @property
@@ -156,24 +162,31 @@ class Task(L.LightningModule):
         """Mean training loss of the epoch so far."""
         return self._epoch.means().get("loss", math.nan)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW, in its fused form, which is several times faster on a CPU, too."""
-        return torch.optim.AdamW(
+    def configure_optimizers(self) -> Any:
+        """AdamW, in its fused form, which is several times faster on a CPU, too; with a warm-up."""
+        optimizer = torch.optim.AdamW(
             self.network.parameters(),
             lr=self.config.learning_rate,
             weight_decay=self.config.weight_decay,
             fused=True,
         )
+        rise = self.config.warmup_steps
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: min(1.0, (step + 1) / (rise + 1))
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:
-        """Forget the epoch before."""
+        """Forget the epoch before, and take up the objective of this one."""
+        if isinstance(self.objective, Staged):
+            self._stage = self.objective.for_epoch(self.current_epoch, self.config.epochs)
         self._epoch = Tally(False)
         self.valid_metrics = {}
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Loss of one batch; refuses to go on with one that is no number."""
         _reseed(self.seed, self.current_epoch, batch_idx)
-        parts = self.objective.step(self.network, batch)
+        parts = self._stage.step(self.network, batch)
         if not torch.isfinite(parts.total):
             terms = ", ".join(f"{name} {value.item():.4g}" for name, value in parts.terms.items())
             raise TrainingError(

@@ -6,8 +6,8 @@ An objective knows nothing of optimisers, devices or files; the engine knows not
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from ..batch import LossParts, MapTrackBatch, PairedTokens
 from ..errors import ConfigError
 from .losses import MappingForm, OrthogonalForm, contrastive, mapping, orthogonal
 
-__all__ = ["LoopClassification", "Objective", "PairLossConfig", "PairedPretraining", "score"]
+__all__ = ["LoopClassification", "Objective", "PairLossConfig", "PairedPretraining", "Staged", "score"]
 
 Batch_contra = TypeVar("Batch_contra", contravariant=True)
 
@@ -44,6 +44,15 @@ class Objective(Protocol[Batch_contra]):
 
     def summarise(self, outputs: Mapping[str, Tensor]) -> dict[str, float]:
         """Scores of a split from its samples' outputs, which stand in order."""
+        ...
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """An objective that changes while training goes on; validation always uses the objective itself."""
+
+    def for_epoch(self, epoch: int, epochs: int) -> Objective[Any]:
+        """The objective of epoch `epoch` (from 0) of `epochs`."""
         ...
 
 
@@ -96,8 +105,10 @@ class Tally:
 class PairLossConfig:
     """Weights and forms of the pre-training losses.
 
-    The default is the paper's plain sum: the three terms are of like size at the start (ln of the batch
-    size, about 0, and 2 to 4) and none has to be scaled to be heard.
+    The default is the paper's plain sum, after a first stretch without the mapping loss (the published code
+    starts with the contrastive term alone). Without that stretch the mapping loss wins at once by making
+    every window alike, and the contrastive loss never leaves ln(batch size): a collapse seen at every
+    learning rate tried, with either form of the mapping, and with detached targets.
 
     Parameters
     ----------
@@ -108,7 +119,9 @@ class PairLossConfig:
     mapping_form
         The paper's ``"squared"``, or the published code's ``"unit"``.
     detach_targets
-        Whether the mapping loss trains the inference alone, and not the tokens it aims at.
+        Whether the mapping loss leaves alone the tokens it aims at.
+    mapping_after
+        Part of the epochs, at the start, that the mapping loss sits out.
     """
 
     contrastive: float = 1.0
@@ -117,11 +130,14 @@ class PairLossConfig:
     orthogonal_form: OrthogonalForm = "squared"
     mapping_form: MappingForm = "squared"
     detach_targets: bool = False
+    mapping_after: float = 0.3
 
     def __post_init__(self) -> None:
         weights = (self.contrastive, self.orthogonal, self.mapping)
         if min(weights) < 0 or not any(weights):
             raise ConfigError(f"loss weights must not be negative, nor all 0, but are {weights}.")
+        if not 0 <= self.mapping_after <= 1:
+            raise ConfigError(f"mapping_after must lie in [0, 1], not {self.mapping_after}.")
 
 
 class PairedPretraining:
@@ -137,6 +153,13 @@ class PairedPretraining:
 
     def __init__(self, config: PairLossConfig | None = None) -> None:
         self.config = config or PairLossConfig()
+
+    def for_epoch(self, epoch: int, epochs: int) -> PairedPretraining:
+        """Without the mapping loss at first, then all terms."""
+        others = self.config.contrastive + self.config.orthogonal
+        if not others or epoch >= self.config.mapping_after * epochs:
+            return self
+        return PairedPretraining(replace(self.config, mapping=0.0))
 
     def step(self, model: nn.Module, batch: MapTrackBatch) -> LossParts:
         """Weighted sum of the contrastive, orthogonal and mapping losses."""

@@ -1,0 +1,400 @@
+"""The foundation model's verbs: pre-train it, fine-tune it for loops, score windows, call loops.
+
+Each takes stores (paths or open ones) and writes a folder or file that says where it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from torch import nn
+
+from .. import config as configs
+from ..batch import MapTrackBatch
+from ..data.dataset import WindowDataset, loader
+from ..data.store import RegionStore
+from ..data.transforms import WindowTransform
+from ..data.windows import read_windows
+from ..errors import ConfigError, DataError, ModelError
+from ..evaluation.classification import auroc, average_precision
+from ..models.mixhic import LoopModel, MixHicConfig, MixHicPretrain
+from ..progress import notify
+from ..provenance import describe_inputs, describe_process, start_run
+from ..training.checkpoint import (
+    ModelDescription,
+    Transfer,
+    read_description,
+    read_weights,
+    save_model,
+    transfer,
+)
+from ..training.engine import FitConfig, FitResult, fit, seeded
+from ..training.objectives import LoopClassification, Objective, PairedPretraining
+from .foundation_settings import FinetuneConfig, LoopCallConfig, PretrainConfig
+from .loop_calling import call_loops, score_windows
+from .model_input import ModelInput, StoreLike, open_stores, shared_tracks
+from .networks import LOOPS, PRETRAIN, load, network_config
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "FinetuneConfig",
+    "FinetuneResult",
+    "LoopCallConfig",
+    "PretrainConfig",
+    "PretrainResult",
+    "call_loops",
+    "finetune",
+    "load",
+    "pretrain",
+    "score_windows",
+]
+
+Paths = str | Path | Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """A pre-training run.
+
+    Attributes
+    ----------
+    run
+        Its folder.
+    fit
+        How it went; `fit.best_metrics` holds retrieval, alignment, uniformity and the losses.
+    train_windows, valid_windows
+        How many there were.
+    """
+
+    run: Path
+    fit: FitResult
+    train_windows: int
+    valid_windows: int
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """A fine-tuning run.
+
+    Attributes
+    ----------
+    run
+        Its folder.
+    fit
+        How it went; `fit.best_metrics` holds AUROC and average precision on validation.
+    train_windows, valid_windows
+        How many there were.
+    transfer
+        Which tensors came from the pre-trained model, which are new, which stayed behind; None from scratch.
+    """
+
+    run: Path
+    fit: FitResult
+    train_windows: int
+    valid_windows: int
+    transfer: Transfer | None
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Training and validation windows of one run."""
+
+    input: ModelInput
+    train: WindowDataset
+    valid: WindowDataset | None
+
+    @property
+    def n_valid(self) -> int:
+        """Validation windows."""
+        return 0 if self.valid is None else len(self.valid)
+
+    def describe(self, batch: MapTrackBatch) -> str:
+        """Which windows a batch holds, for an error message."""
+        names, bp = self.train.chromosomes, self.input.resolution
+        shown = [
+            f"{names[c]}:{x * bp:,}/{y * bp:,}"
+            for c, x, y in zip(batch.chrom.tolist(), batch.x.tolist(), batch.y.tolist(), strict=True)
+        ]
+        return f"among windows {', '.join(shown[:8])}{', ...' if len(shown) > 8 else ''}"
+
+
+def _read_tables(stores: Sequence[RegionStore], windows: Paths) -> list[pd.DataFrame]:
+    paths = [windows] if isinstance(windows, str | Path) else list(windows)
+    if len(paths) != len(stores):
+        raise ConfigError(
+            f"{len(stores)} store(s) and {len(paths)} window table(s): give one table per store, in order."
+        )
+    tables = [read_windows(path, store=store) for path, store in zip(paths, stores, strict=True)]
+    for name in ("resolution", "window_bins"):
+        found = sorted({int(table.attrs[name]) for table in tables})
+        if len(found) > 1:
+            raise DataError(
+                f"the window tables differ in {name} ({', '.join(map(str, found))}); make them alike."
+            )
+    return tables
+
+
+def _input_of(
+    stores: Sequence[RegionStore], tables: Sequence[pd.DataFrame], transform: WindowTransform
+) -> ModelInput:
+    """What a new model is to read: the tables' windows, and all tracks that the stores share."""
+    if not transform.tracks:
+        transform = replace(transform, tracks=shared_tracks(stores))
+    return ModelInput(
+        assembly=stores[0].assembly.name,
+        resolution=int(tables[0].attrs["resolution"]),
+        window_bins=int(tables[0].attrs["window_bins"]),
+        transform=transform,
+    )
+
+
+def _windows(
+    stores: Sequence[RegionStore],
+    tables: Sequence[pd.DataFrame],
+    given: ModelInput,
+    model: str | Path,
+    seed: int,
+) -> _Windows:
+    for store, table in zip(stores, tables, strict=True):
+        given.check(store, model)
+        given.check_windows(table, model)
+    validate = any((table["split"] == "valid").any() for table in tables)
+    if not validate:
+        notify("no window has the split 'valid': training without validation, the last epoch is kept.")
+    return _Windows(
+        given,
+        given.dataset(stores, tables, "train", seed),
+        given.dataset(stores, tables, "valid") if validate else None,
+    )
+
+
+def _sized(network: MixHicConfig, given: ModelInput) -> MixHicConfig:
+    return replace(
+        network,
+        n_tracks=len(given.transform.tracks),
+        window_bins=given.window_bins,
+        positions=given.positions,
+    )
+
+
+def _train(
+    run: Path, network: nn.Module, objective: Objective[Any], windows: _Windows, config: FitConfig,
+    *, seed: int, resume: bool, description: str,
+) -> FitResult:  # fmt: skip
+    size = config.batch_size
+    # A short last batch has easier negatives, and noisier statistics.
+    train = loader(windows.train, size, shuffle=True, seed=seed, drop_last=len(windows.train) >= size)
+    return fit(
+        network,
+        objective,
+        run,
+        train,
+        None if windows.valid is None else loader(windows.valid, size),
+        config,
+        seed=seed,
+        resume=resume,
+        description=description,
+        name_batch=windows.describe,
+    )
+
+
+def _save(
+    run: Path, network: nn.Module, kind: str, model: Mapping[str, Any], given: ModelInput,
+    result: FitResult, *, inputs: Sequence[str | Path], seed: int, **more: Any,
+) -> None:  # fmt: skip
+    provenance = {
+        **describe_process(),
+        "seed": seed,
+        "inputs": describe_inputs(inputs),
+        "epochs": result.epochs,
+        "best_epoch": result.best_epoch,
+        "validation": {name: v for name, v in result.best_metrics.items() if np.isfinite(v)},
+        **more,
+    }
+    save_model(run, network, ModelDescription(kind, model, configs.to_mapping(given), provenance))
+    notify(f"model: {run}")
+
+
+def pretrain(
+    run: str | Path,
+    *,
+    stores: StoreLike | Sequence[StoreLike],
+    windows: Paths,
+    preset: str = "tiny",
+    config: PretrainConfig | None = None,
+    seed: int = 0,
+    resume: bool = False,
+) -> PretrainResult:
+    """Pre-train MIX-HIC: both encoders learn which map and which tracks belong together.
+
+    Parameters
+    ----------
+    run
+        Run folder: settings, `metrics.csv`, checkpoints, and at the end `model.safetensors`, `config.json`.
+    stores
+        One or several cell lines.
+    windows
+        A window table per store, in the same order; splits ``train`` and ``valid`` are used, no other.
+    preset
+        Sizes and optimisation where no `config` is given: tiny, small, paper-128, paper-256.
+    config
+        All settings.
+    seed
+        Of weights, order and dropout.
+    resume
+        Continue an interrupted run of the same settings.
+
+    Raises
+    ------
+    ConfigError, DataError, ModelError
+        Settings, windows and stores do not fit one another.
+    TrainingError
+        The loss is no longer a number.
+    """
+    config = config or PretrainConfig.preset(preset)
+    opened = open_stores(stores)
+    tables = _read_tables(opened, windows)
+    chosen = _windows(opened, tables, _input_of(opened, tables, config.transform), run, seed)
+    size = _sized(config.network, chosen.input)
+    config = replace(config, network=size, transform=chosen.input.transform)
+    inputs = [store.path for store in opened]
+    folder = _start(run, "pretrain", config, seed, inputs, resume)
+    with seeded(seed):
+        network = MixHicPretrain(size)
+    result = _train(
+        folder, network, PairedPretraining(config.loss), chosen, config.fit,
+        seed=seed, resume=resume, description="pre-training",
+    )  # fmt: skip
+    model = {"network": configs.to_mapping(size)}
+    _save(folder, network, PRETRAIN, model, chosen.input, result, inputs=inputs, seed=seed)
+    return PretrainResult(folder, result, len(chosen.train), chosen.n_valid)
+
+
+def _start(run: str | Path, kind: str, config: Any, seed: int, inputs: Sequence[Path], resume: bool) -> Path:
+    """A run folder; one to be resumed must have been started with the same settings."""
+    path = Path(run) / "config.toml"
+    if resume and path.is_file():
+        before = configs.load(type(config), path)
+        changed = replace(
+            before, fit=replace(before.fit, epochs=config.fit.epochs, patience=config.fit.patience)
+        )
+        if changed != config:
+            raise ConfigError(
+                f"{path}: the run was started with other settings; resume with the same ones (only "
+                f"epochs and patience may change), or start anew."
+            )
+    return start_run(run, kind=kind, config=config, seed=seed, inputs=inputs)
+
+
+def loop_scores(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
+    """What is watched while a loop model is trained."""
+    return {
+        "auroc": auroc(label, probability),
+        "average_precision": average_precision(label, probability),
+    }
+
+
+def _require_both_classes(tables: Sequence[pd.DataFrame]) -> None:
+    for split in ("train", "valid"):
+        labels = np.concatenate(
+            [table.loc[table["split"] == split, "label"].to_numpy(float) for table in tables]
+        )
+        if np.isnan(labels).any() or set(labels) != {0.0, 1.0}:
+            raise DataError(
+                f"the split {split!r} has {len(labels):,} windows: {(labels == 1).sum():,} loops, "
+                f"{(labels == 0).sum():,} without, {np.isnan(labels).sum():,} unlabelled; loop training "
+                f"needs loops and others in 'train' and in 'valid', and none unlabelled."
+            )
+
+
+def finetune(
+    run: str | Path,
+    *,
+    stores: StoreLike | Sequence[StoreLike],
+    windows: Paths,
+    task: Literal["loops"] = "loops",
+    pretrained: str | Path | None = None,
+    preset: str = "tiny",
+    config: FinetuneConfig | None = None,
+    seed: int = 0,
+    resume: bool = False,
+) -> FinetuneResult:
+    """Train a task's model, from a pre-trained one or from scratch.
+
+    Parameters
+    ----------
+    run, stores, windows, seed, resume
+        As in :func:`pretrain`; every window of ``train`` and ``valid`` needs a label.
+    task
+        ``"loops"``.
+    pretrained
+        Run folder of :func:`pretrain`; it decides sizes, tracks and transform. None starts from scratch.
+    preset
+        Optimisation, and from scratch sizes, where no `config` is given.
+    config
+        All settings.
+
+    Raises
+    ------
+    ConfigError, DataError, ModelError
+        Settings, windows, stores and the pre-trained model do not fit one another.
+    TrainingError
+        The loss is no longer a number.
+    """
+    if task != "loops":
+        raise ConfigError(f"no task {task!r}; there is 'loops'.")
+    config = config or FinetuneConfig.preset(preset)
+    opened = open_stores(stores)
+    tables = _read_tables(opened, windows)
+    _require_both_classes(tables)
+    if pretrained is None:
+        chosen = _windows(opened, tables, _input_of(opened, tables, config.transform), run, seed)
+        config = replace(config, network=_sized(config.network, chosen.input))
+    else:
+        before = _pretrained(pretrained)
+        given = ModelInput.parse(before.data, f"{pretrained}: config.json")
+        chosen = _windows(opened, tables, given, pretrained, seed)
+        own = replace(network_config(before.model), head_dropout=config.network.head_dropout)
+        config = replace(config, network=own)
+    config = replace(config, transform=chosen.input.transform)
+    inputs = [store.path for store in opened]
+    if pretrained is not None:
+        inputs.append(Path(pretrained) / "config.json")
+    folder = _start(run, "finetune-loops", config, seed, inputs, resume)
+    with seeded(seed):
+        network = LoopModel(config.network, config.mode)
+    moved = None if pretrained is None else _take_over(network, pretrained)
+    result = _train(
+        folder, network, LoopClassification(loop_scores), chosen, config.fit,
+        seed=seed, resume=resume, description="training for loops",
+    )  # fmt: skip
+    model = {"network": configs.to_mapping(config.network), "mode": config.mode}
+    more = {} if moved is None else {"pretrained": str(pretrained), "transferred_tensors": len(moved.moved)}
+    _save(folder, network, LOOPS, model, chosen.input, result, inputs=inputs, seed=seed, **more)
+    return FinetuneResult(folder, result, len(chosen.train), chosen.n_valid, moved)
+
+
+def _pretrained(path: str | Path) -> ModelDescription:
+    description = read_description(path)
+    if description.kind != PRETRAIN:
+        raise ModelError(f"{path}: holds a {description.kind!r} model; give a run folder of pretrain.")
+    return description
+
+
+def _take_over(network: nn.Module, pretrained: str | Path) -> Transfer:
+    moved = transfer(network, read_weights(pretrained), str(pretrained))
+    modules = [
+        sorted({name.split(".")[0] for name in names}) for names in (moved.moved, moved.new, moved.left)
+    ]
+    notify(
+        f"from {pretrained}: {len(moved.moved)} tensors taken over ({', '.join(modules[0])}), "
+        f"{len(moved.new)} new ({', '.join(modules[1])}), {len(moved.left)} not needed "
+        f"({', '.join(modules[2]) or 'none'})."
+    )
+    return moved
