@@ -16,6 +16,7 @@ from ..errors import ConfigError, DataError
 from ..genome import Assembly, Interval
 from ..progress import track
 from ..schemas import COMPARTMENTS
+from .reference import cooltools_module
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,12 +95,10 @@ def eigenvectors(balanced: np.ndarray, n_eigs: int = 3) -> Eigenvectors:
     DataError
         Too few bins have contacts.
     """
-    from cooltools.api.eigdecomp import cis_eig
-
     valid = int((np.nansum(balanced, axis=0) > 0).sum())
     if valid < max(_FEWEST_BINS, n_eigs + 2):
         raise DataError(f"{valid} bins with contacts are too few for {n_eigs} eigenvectors.")
-    values, vectors = cis_eig(
+    values, vectors = cooltools_module("api.eigdecomp").cis_eig(
         balanced, n_eigs=n_eigs, ignore_diags=_IGNORED_DIAGONALS, clip_percentile=_CLIP_PERCENTILE
     )
     return Eigenvectors(np.asarray(values), np.asarray(vectors))
