@@ -5,7 +5,9 @@ A batch is fetched with one call for each store, so workers pass whole batches, 
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator, Sequence
+from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -216,7 +218,8 @@ def loader(
     shuffle, seed
         Order of the windows; a new one for each epoch that ``loader.sampler.set_epoch`` names.
     num_workers
-        Processes that cut windows; 0 for none. The batches do not depend on it.
+        Processes that cut windows; 0 for none. The batches do not depend on it. They are started afresh, so a
+        script that uses them keeps its work under ``if __name__ == "__main__":``.
     drop_last
         Leave out a last batch that is not full.
     pin_memory
@@ -229,10 +232,22 @@ def loader(
         batch_size=batch_size,
         sampler=EpochSampler(dataset, shuffle=shuffle, seed=seed),
         num_workers=num_workers,
+        multiprocessing_context=_workers() if num_workers else None,
+        # Starting afresh takes a second; only augmentations need workers that learn of the new epoch.
+        persistent_workers=num_workers > 0 and not dataset.transform.augmentations,
         collate_fn=_as_it_is,
         drop_last=drop_last,
         pin_memory=pin_memory,
     )
+
+
+def _workers() -> BaseContext:
+    """Workers come from a clean process: forking one in which a map has been read is not safe (hictk)."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _as_it_is(batch: Any) -> Any:

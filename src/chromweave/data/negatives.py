@@ -151,7 +151,12 @@ class _Zone:
 
 
 def paper_negatives(
-    placement: Placement, positives: Mapping[str, Pairs], *, quality: QualityFilter, seed: int = 0
+    placement: Placement,
+    positives: Mapping[str, Pairs],
+    *,
+    quality: QualityFilter,
+    distances: np.ndarray | None = None,
+    seed: int = 0,
 ) -> dict[str, Pairs]:
     """Negatives as in MIX-HIC's code.
 
@@ -167,6 +172,8 @@ def paper_negatives(
         Unfiltered, unique loops of each chromosome within the distance range.
     quality
         Filter of the negatives (the paper's is without the anchor rule).
+    distances
+        Distances in bins of all loops of the genome; those of `positives` if not given.
     seed
         Seed.
 
@@ -175,7 +182,8 @@ def paper_negatives(
     DataError
         There is no loop.
     """
-    every = np.concatenate([np.empty(0, np.int64), *(pairs.y - pairs.x for pairs in positives.values())])
+    own = [pairs.y - pairs.x for pairs in positives.values()]
+    every = np.concatenate([np.empty(0, np.int64), *own]) if distances is None else distances
     if not len(every):
         raise DataError("no loop in the distance range to draw negatives for; widen it, or give other loops.")
     order = list(placement.store.assembly.chromosomes)

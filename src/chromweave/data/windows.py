@@ -136,7 +136,9 @@ def loop_windows(
     if negatives == "strict":
         every = _strict(placement, positives, known, quality, zone, seed, funnel)
     elif negatives == "paper":
-        every = _paper(placement, positives, inside, quality, seed)
+        distances = _distances(loops, anchor, resolution)
+        distances = distances[(distances >= lower) & (distances <= upper)]
+        every = _paper(placement, positives, inside, quality, distances, seed)
     else:
         every = positives.assign(label=1.0, kind="loop")
     return _report(every, placement, funnel, seed, f"loops, negatives {negatives}")
@@ -300,8 +302,23 @@ def _strict(
     return pd.concat([one for one in pieces if len(one)] or pieces[:1], ignore_index=True)
 
 
+def _distances(loops: pd.DataFrame, anchor: str, resolution: int) -> np.ndarray:
+    """Distances in bins of all unique loops within chromosomes, those not in the store included."""
+    import pandas as pd
+
+    a, b = (_anchor_bins(loops, side, anchor, resolution) for side in (1, 2))
+    within = pd.DataFrame({"chrom": loops["chrom1"], "x": np.minimum(a, b), "gap": np.abs(b - a)})
+    distances: np.ndarray = within[loops["chrom1"] == loops["chrom2"]].drop_duplicates()["gap"].to_numpy()
+    return distances
+
+
 def _paper(
-    placement: Placement, positives: pd.DataFrame, unfiltered: pd.DataFrame, quality: QualityFilter, seed: int
+    placement: Placement,
+    positives: pd.DataFrame,
+    unfiltered: pd.DataFrame,
+    quality: QualityFilter,
+    distances: np.ndarray,
+    seed: int,
 ) -> pd.DataFrame:
     import dataclasses
 
@@ -309,7 +326,7 @@ def _paper(
 
     pairs = {str(chrom): Pairs(*_anchors(here)) for chrom, here in unfiltered.groupby("chrom", sort=False)}
     spared = dataclasses.replace(quality, centre_to_corner=None)
-    found = paper_negatives(placement, pairs, quality=spared, seed=seed)
+    found = paper_negatives(placement, pairs, quality=spared, distances=distances, seed=seed)
     pieces = [positives.assign(label=1.0, kind="loop")]
     pieces += [_negatives(chrom, negatives, placement) for chrom, negatives in found.items()]
     return pd.concat([one for one in pieces if len(one)] or pieces[:1], ignore_index=True)

@@ -1,0 +1,176 @@
+"""Batches hold the windows of one split, in an order that seed and epoch decide."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from chromweave.batch import MapTrackBatch
+from chromweave.data.cutter import WindowCutter
+from chromweave.data.dataset import WindowDataset, loader
+from chromweave.data.transforms import WindowTransform
+from chromweave.data.windows import grid_windows
+from chromweave.errors import ConfigError, DataError
+from chromweave.genome import ChromSplit
+from tests.fakes import build_fake, random_contacts, random_track
+
+SPLIT = ChromSplit(("chr1",), ("chr2",), ("chr3",))
+TRANSFORM = WindowTransform(("ATAC", "CTCF"))
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dataset")
+    with pytest.MonkeyPatch.context() as patch:
+        return [
+            build_fake(
+                patch,
+                folder / f"{seed}.store",
+                random_contacts(seed, chroms=("chr1", "chr2", "chr3")),
+                [random_track(name, seed, ("chr1", "chr2", "chr3")) for name in ("CTCF", "ATAC")],
+            )
+            for seed in (0, 1)
+        ]
+
+
+@pytest.fixture(scope="module")
+def tables(stores):
+    made = [
+        grid_windows(store, SPLIT, step=step, resolution=10_000, window_bins=10).table
+        for store, step in zip(stores, (40_000, 70_000), strict=True)
+    ]
+    for table in made:
+        table["label"] = np.arange(len(table), dtype=float)
+    return made
+
+
+def test_a_batch_is_the_cut_windows_transformed(stores, tables):
+    dataset = WindowDataset(stores[:1], tables[:1], TRANSFORM)
+    batch = dataset.__getitems__([3, 7, 5])
+    assert isinstance(batch, MapTrackBatch)
+    rows = tables[0][tables[0]["split"] == "train"].iloc[[3, 7, 5]]
+    x = rows["x"].to_numpy() // 10_000
+    cut = WindowCutter(stores[0], 10_000, ("ATAC", "CTCF"), window_bins=10).cut(("chr1",), [0] * 3, x, x)
+    np.testing.assert_allclose(batch.contact_map[:, 0], np.minimum(cut.maps, 255) / 255, rtol=1e-6)
+    np.testing.assert_array_equal(batch.contact_mask[:, 0], cut.mask)
+    np.testing.assert_allclose(batch.tracks, np.log2(cut.tracks + 1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(batch.track_mask, cut.track_mask)
+    assert not batch.track_mask.all()
+    assert (batch.tracks[~batch.track_mask] == 0).all()
+    assert batch.label.tolist() == rows["label"].tolist()
+    assert batch.x.tolist() == batch.y.tolist() == x.tolist()
+    assert [dataset.chromosomes[index] for index in batch.chrom] == ["chr1"] * 3
+    assert batch.contact_map.dtype == batch.tracks.dtype == batch.label.dtype == torch.float32
+    assert len(dataset[2]) == 1
+    assert dataset[-1].x == dataset[len(dataset) - 1].x
+    with pytest.raises(IndexError):
+        dataset[len(dataset)]
+
+
+def everything(batches):
+    return [
+        torch.cat([getattr(batch, name) for batch in batches])
+        for name in ("contact_map", "tracks", "x", "label")
+    ]
+
+
+@pytest.mark.slow
+def test_workers_do_not_change_a_batch(stores, tables):
+    dataset = WindowDataset(stores, tables, TRANSFORM)
+    alone, two = (
+        everything(loader(dataset, 16, shuffle=True, seed=3, num_workers=workers)) for workers in (0, 2)
+    )
+    for first, second in zip(alone, two, strict=True):
+        assert torch.equal(torch.nan_to_num(first, nan=-1), torch.nan_to_num(second, nan=-1))
+    assert len(alone[0]) == len(dataset) == sum((table["split"] == "train").sum() for table in tables)
+
+
+def test_the_order_is_that_of_seed_and_epoch(stores, tables):
+    dataset = WindowDataset(stores, tables, TRANSFORM)
+
+    def order(seed, epoch, shuffle=True):
+        batches = loader(dataset, 10, shuffle=shuffle, seed=seed)
+        batches.sampler.set_epoch(epoch)
+        return torch.cat([batch.label for batch in batches]).tolist()
+
+    assert order(1, 0) == order(1, 0)
+    assert order(1, 0) != order(1, 1)
+    assert order(1, 0) != order(2, 0)
+    assert sorted(order(1, 0)) == sorted(order(1, 0, shuffle=False)) == sorted(order(5, 4))
+    assert order(1, 0, shuffle=False) == order(2, 3, shuffle=False)
+
+
+def test_two_stores_in_one_batch_keep_their_rows(stores, tables):
+    dataset = WindowDataset(stores, tables, TRANSFORM)
+    first = (tables[0]["split"] == "train").sum()
+    mixed = dataset.__getitems__([first + 2, 0, first, 1])
+    alone = [WindowDataset([s], [t], TRANSFORM) for s, t in zip(stores, tables, strict=True)]
+    for row, (index, which) in enumerate([(2, 1), (0, 0), (0, 1), (1, 0)]):
+        expected = alone[which][index]
+        assert torch.equal(mixed.contact_map[row], expected.contact_map[0])
+        assert torch.equal(mixed.tracks[row], expected.tracks[0])
+        assert mixed.label[row] == expected.label[0]
+
+
+def test_only_the_split_asked_for(stores, tables):
+    sizes = {}
+    for split in ("train", "valid", "test"):
+        dataset = WindowDataset(stores, tables, TRANSFORM, split=split)
+        assert dataset.chromosomes == {"train": ("chr1",), "valid": ("chr2",), "test": ("chr3",)}[split]
+        sizes[split] = len(dataset)
+    assert len(WindowDataset(stores, tables, TRANSFORM)) == sizes["train"]
+    every = WindowDataset(stores, tables, TRANSFORM, split="predict")
+    assert len(every) == sum(sizes.values())
+    assert torch.isnan(every.__getitems__(list(range(5))).label).all()
+
+
+def test_candidates_made_by_hand(stores):
+    table = pd.DataFrame(
+        {"chrom": "chr1", "x": [500_000], "y": [700_000], "label": np.nan, "split": "", "kind": "c"}
+    )
+    dataset = WindowDataset(
+        stores[:1], [table], TRANSFORM, split="predict", resolution=10_000, window_bins=10
+    )
+    assert (dataset[0].x.item(), dataset[0].y.item()) == (50, 70)
+    with pytest.raises(DataError, match="does not say which store"):
+        WindowDataset(stores[:1], [table], TRANSFORM, split="predict")
+
+
+def test_swapped_windows_are_mirrored_anew_each_epoch(stores, tables):
+    plain = WindowDataset(stores, tables, TRANSFORM)
+    swapping = WindowDataset(
+        stores, tables, WindowTransform(("ATAC", "CTCF"), augmentations=("swap",)), seed=1
+    )
+    rows = list(range(len(plain)))
+    before = plain.__getitems__(rows)
+    seen = []
+    for epoch in (0, 1):
+        swapping.epoch = epoch
+        after = swapping.__getitems__(rows)
+        half = before.tracks.shape[1] // 2
+        swapped = [not torch.equal(a, b) for a, b in zip(before.tracks, after.tracks, strict=True)]
+        for row in np.flatnonzero(swapped):
+            assert torch.equal(after.contact_map[row, 0], before.contact_map[row, 0].T)
+            assert torch.equal(after.tracks[row], before.tracks[row].roll(half, 0))
+            assert torch.equal(after.track_mask[row], before.track_mask[row].roll(half, 0))
+        seen.append(swapped)
+    for split in ("valid", "test", "predict"):
+        with pytest.raises(ConfigError, match="augmentations are for training"):
+            WindowDataset(stores, tables, swapping.transform, split=split)
+
+
+def test_what_is_refused(stores, tables):
+    with pytest.raises(ConfigError, match="one table for each store"):
+        WindowDataset(stores, tables[:1], TRANSFORM)
+    with pytest.raises(ConfigError, match="a split is one of"):
+        WindowDataset(stores, tables, TRANSFORM, split="tests")
+    with pytest.raises(DataError, match="no track 'H3K27ac'"):
+        WindowDataset(stores, tables, WindowTransform(("H3K27ac",)))
+    empty = [table[table["split"] == "valid"] for table in tables]
+    with pytest.raises(DataError, match="no window of the tables is in the train split"):
+        WindowDataset(stores, empty, TRANSFORM)
+    wide = grid_windows(stores[1], SPLIT, resolution=10_000, window_bins=20).table
+    with pytest.raises(DataError, match="differ in resolution or window size"):
+        WindowDataset(stores, [tables[0], wide], TRANSFORM)
+    with pytest.raises(ConfigError, match="batch_size"):
+        loader(WindowDataset(stores, tables, TRANSFORM), 0)

@@ -1,0 +1,41 @@
+"""Transforms worked out by hand."""
+
+import numpy as np
+import pytest
+
+from chromweave.config import from_mapping, to_mapping
+from chromweave.data.transforms import WindowTransform
+from chromweave.errors import ConfigError
+
+
+def test_contacts():
+    values = np.array([0, 51, 255, 1000], np.float32)
+    clipped = WindowTransform().of_contacts(values)
+    np.testing.assert_allclose(clipped, [0, 0.2, 1, 1])
+    assert clipped.dtype == np.float32
+    assert values[3] == 1000  # the caller's array is left alone
+    logs = WindowTransform(contacts="log1p", clip=99).of_contacts(values)
+    np.testing.assert_allclose(logs, np.log([1, 52, 100, 100]) / np.log(100), rtol=1e-6)
+
+
+def test_signal():
+    values = np.array([0, 1, 3, -2], np.float32)
+    np.testing.assert_allclose(WindowTransform().of_signal(values), [0, 1, 2, 0])
+    np.testing.assert_array_equal(WindowTransform(signal="raw").of_signal(values), [0, 1, 3, -2])
+    assert values[1] == 1
+
+
+def test_it_travels_as_a_config():
+    transform = WindowTransform(("ATAC", "DNase"), weight="KR", clip=100.0, augmentations=("swap",))
+    assert from_mapping(WindowTransform, to_mapping(transform)) == transform
+    with pytest.raises(ConfigError, match="unknown key 'clipping'"):
+        from_mapping(WindowTransform, {"clipping": 3})
+    with pytest.raises(ConfigError, match="must be one of"):
+        from_mapping(WindowTransform, {"signal": "log10"})
+
+
+def test_what_makes_no_sense():
+    with pytest.raises(ConfigError, match="clip must be"):
+        WindowTransform(clip=0)
+    with pytest.raises(ConfigError, match="named twice"):
+        WindowTransform(("ATAC", "ATAC"))
