@@ -1,0 +1,258 @@
+"""Pre-train, fine-tune and score on a small store with planted loops; what does not fit is refused."""
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from chromweave.data.windows import loop_windows, read_windows, write_windows
+from chromweave.errors import ConfigError, DataError, ModelError, OutputError, TrainingError
+from chromweave.evaluation.classification import auroc
+from chromweave.models.mixhic import MixHicConfig
+from chromweave.training.engine import FitConfig
+from chromweave.workflows import foundation
+from chromweave.workflows.foundation import (
+    FinetuneConfig,
+    PretrainConfig,
+    finetune,
+    load,
+    pretrain,
+    score_windows,
+)
+from tests.fakes_loops import RESOLUTION, SPLIT, WINDOW_BINS, loop_store, planted
+
+NETWORK = MixHicConfig(channels=8, heads=1, depth=1)
+FIT = FitConfig(epochs=4, batch_size=24, learning_rate=2e-3, warmup_steps=5, accelerator="cpu")
+PRETRAIN = PretrainConfig(network=NETWORK, fit=FIT)
+FINETUNE = FinetuneConfig(network=NETWORK, fit=replace(FIT, epochs=6, patience=6))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a store, a window table, a pre-trained and a fine-tuned run."""
+    folder = tmp_path_factory.mktemp("foundation")
+    with pytest.MonkeyPatch.context() as patch:
+        store = loop_store(patch, folder / "a.store")
+    report = loop_windows(store, planted(), SPLIT, window_bins=WINDOW_BINS, resolution=RESOLUTION)
+    write_windows(folder / "loops.parquet", report.table)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pretrained(place):
+    return pretrain(
+        place / "pretrained",
+        stores=place / "a.store",
+        windows=place / "loops.parquet",
+        config=PRETRAIN,
+        seed=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def finetuned(place, pretrained):
+    return finetune(
+        place / "loops",
+        stores=place / "a.store",
+        windows=place / "loops.parquet",
+        pretrained=pretrained.run,
+        config=FINETUNE,
+        seed=1,
+    )
+
+
+def test_a_pretraining_run_folder_says_what_it_is(place, pretrained):
+    files = {path.name for path in pretrained.run.iterdir()}
+    assert files == {
+        "config.toml",
+        "run.json",
+        "metrics.csv",
+        "checkpoints",
+        "model.safetensors",
+        "config.json",
+    }
+    described = load(pretrained.run).description
+    assert described.kind == "mixhic-pretrain"
+    assert described.model["network"]["positions"] == 2 * WINDOW_BINS * 50
+    assert described.data["transform"]["tracks"] == ["ATAC", "DNase"]
+    assert (described.data["assembly"], described.data["resolution"]) == ("loopy", RESOLUTION)
+    assert described.provenance["seed"] == 1
+    assert described.provenance["inputs"][0]["path"] == str(place / "a.store")
+    assert pretrained.train_windows > 100
+    assert pretrained.valid_windows > 100
+    assert {"retrieval_top1", "alignment", "uniformity"} <= set(pretrained.fit.best_metrics)
+
+
+def test_pretraining_learns(pretrained):
+    with (pretrained.run / "metrics.csv").open() as file:
+        rows = [r for r in csv.DictReader(file) if (r["split"], r["metric"]) == ("valid", "loss")]
+    losses = [float(row["value"]) for row in rows]
+    assert losses[-1] < losses[0]
+
+
+def test_fine_tuning_learns_the_planted_loops(finetuned):
+    assert finetuned.fit.best_metrics["auroc"] > 0.9
+    assert finetuned.fit.best_metrics["average_precision"] > 0.9
+
+
+def test_fine_tuning_says_what_it_took_over(finetuned):
+    moved, new, left = (
+        {name.split(".")[0] for name in names}
+        for names in (finetuned.transfer.moved, finetuned.transfer.new, finetuned.transfer.left)
+    )
+    assert moved == {"track_encoder", "map_encoder", "track_halves", "map_halves"}
+    assert new == {"fusion", "head"}
+    assert left == {"to_map", "to_tracks", "log_temperature"}
+    assert finetuned.run.joinpath("config.json").read_text().count("transferred_tensors") == 1
+
+
+def test_scores_separate_loops_in_the_test_split_and_do_not_depend_on_the_batch(place, finetuned):
+    table = read_windows(place / "loops.parquet", splits=["test"])
+    scores = score_windows(finetuned.run, place / "a.store", table)
+    assert scores.shape == (len(table),)
+    assert auroc(table["label"].to_numpy(), scores) > 0.9
+    again = score_windows(finetuned.run, place / "a.store", table, batch_size=7)
+    np.testing.assert_allclose(scores, again, atol=1e-5)
+    backwards = score_windows(finetuned.run, place / "a.store", table[::-1])
+    np.testing.assert_allclose(scores[::-1], backwards, atol=1e-5)
+    assert score_windows(finetuned.run, place / "a.store", table[:0]).shape == (0,)
+
+
+def test_a_run_repeats_itself(place, finetuned, pretrained, tmp_path):
+    again = finetune(
+        tmp_path / "again",
+        stores=place / "a.store",
+        windows=place / "loops.parquet",
+        pretrained=pretrained.run,
+        config=FINETUNE,
+        seed=1,
+    )
+    assert again.fit == finetuned.fit
+    first, second = (json.loads((r.run / "config.json").read_text()) for r in (finetuned, again))
+    assert first["weights_sha256"] == second["weights_sha256"]
+
+
+def test_an_interrupted_run_resumes_to_the_same_weights(place, pretrained, tmp_path, monkeypatch):
+    arguments = {
+        "stores": place / "a.store",
+        "windows": place / "loops.parquet",
+        "config": PRETRAIN,
+        "seed": 1,
+    }
+    step, calls = foundation.PairedPretraining.step, []
+
+    def interrupted(self, model, batch):
+        calls.append(1)
+        if len(calls) > 25:
+            raise KeyError("power cut")
+        return step(self, model, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(foundation.PairedPretraining, "step", interrupted)
+        with pytest.raises(KeyError, match="power cut"):
+            pretrain(tmp_path / "run", **arguments)
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    resumed = pretrain(tmp_path / "run", **arguments, resume=True)
+    assert resumed.fit == pretrained.fit
+    first, second = (json.loads((r.run / "config.json").read_text()) for r in (pretrained, resumed))
+    assert first["weights_sha256"] == second["weights_sha256"]
+    other = replace(PRETRAIN, fit=replace(FIT, learning_rate=1e-4))
+    with pytest.raises(ConfigError, match="started with other settings"):
+        pretrain(tmp_path / "run", **{**arguments, "config": other}, resume=True)
+
+
+@pytest.mark.parametrize("mode", ["map", "tracks", "infer_map"])
+def test_every_mode_trains(place, pretrained, tmp_path, mode):
+    config = replace(FINETUNE, mode=mode, fit=replace(FIT, epochs=1))
+    result = finetune(
+        tmp_path / mode,
+        stores=place / "a.store",
+        windows=place / "loops.parquet",
+        pretrained=pretrained.run,
+        config=config,
+    )
+    assert load(result.run).network.mode == mode
+    assert ("map_encoder.embed.weight" in result.transfer.moved) == (mode == "map")
+
+
+def test_from_scratch_there_is_nothing_to_take_over(place, tmp_path):
+    config = replace(FINETUNE, fit=replace(FIT, epochs=1))
+    result = finetune(
+        tmp_path / "r", stores=place / "a.store", windows=place / "loops.parquet", config=config
+    )
+    assert result.transfer is None
+
+
+def test_two_stores_train_together(place, tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        second = loop_store(patch, tmp_path / "b.store", tracks=("DNase", "CTCF", "ATAC"), seed=3)
+    report = loop_windows(second, planted(), SPLIT, window_bins=WINDOW_BINS, resolution=RESOLUTION)
+    write_windows(tmp_path / "b.parquet", report.table)
+    result = pretrain(
+        tmp_path / "run",
+        stores=[place / "a.store", second],
+        windows=[place / "loops.parquet", tmp_path / "b.parquet"],
+        config=replace(PRETRAIN, fit=replace(FIT, epochs=1)),
+    )
+    assert load(result.run).description.data["transform"]["tracks"] == ["ATAC", "DNase"]  # what both have
+    with pytest.raises(ConfigError, match=r"2 store\(s\) and 1 window table"):
+        pretrain(
+            tmp_path / "x",
+            stores=[place / "a.store", second],
+            windows=place / "loops.parquet",
+            config=PRETRAIN,
+        )
+
+
+def test_labels_are_needed_of_both_classes(place, tmp_path):
+    table = read_windows(place / "loops.parquet")
+    table.loc[table["split"] == "valid", "label"] = 1.0
+    write_windows(tmp_path / "ones.parquet", table)
+    with pytest.raises(DataError, match=r"the split 'valid' has \d+ windows: \d+ loops, 0 without"):
+        finetune(tmp_path / "r", stores=place / "a.store", windows=tmp_path / "ones.parquet", config=FINETUNE)
+
+
+def test_pretraining_without_validation(place, tmp_path):
+    table = read_windows(place / "loops.parquet")
+    write_windows(tmp_path / "train.parquet", table[table["split"] == "train"])
+    result = pretrain(
+        tmp_path / "r",
+        stores=place / "a.store",
+        windows=tmp_path / "train.parquet",
+        config=replace(PRETRAIN, fit=replace(FIT, epochs=1)),
+    )
+    assert (result.valid_windows, result.fit.best_metrics) == (0, {})
+
+
+def test_a_bad_window_is_named(place, tmp_path):
+    config = replace(PRETRAIN, fit=replace(FIT, learning_rate=1e30, gradient_clip=None, warmup_steps=0))
+    with pytest.raises(TrainingError, match=r"among windows chr1:[\d,]+/[\d,]+, chr1:"):
+        pretrain(tmp_path / "r", stores=place / "a.store", windows=place / "loops.parquet", config=config)
+
+
+def test_wrong_models_and_folders_are_refused(place, pretrained, finetuned, tmp_path):
+    table = read_windows(place / "loops.parquet")
+    both = {"stores": place / "a.store", "windows": place / "loops.parquet", "config": FINETUNE}
+    with pytest.raises(ModelError, match="holds a 'mixhic-pretrain' model; needed is one of: mixhic-loops"):
+        score_windows(pretrained.run, place / "a.store", table)
+    with pytest.raises(ModelError, match="give a run folder of pretrain"):
+        finetune(tmp_path / "r", pretrained=finetuned.run, **both)
+    with pytest.raises(ModelError, match="is no model folder"):
+        finetune(tmp_path / "r", pretrained=tmp_path, **both)
+    with pytest.raises(OutputError, match="holds a 'pretrain' run"):
+        finetune(pretrained.run, **both)
+    with pytest.raises(ConfigError, match="no task 'genes'"):
+        finetune(tmp_path / "r", task="genes", **both)
+
+
+def test_stores_and_windows_must_fit_the_model(place, finetuned, tmp_path):
+    table = read_windows(place / "loops.parquet")
+    with pytest.MonkeyPatch.context() as patch:
+        store = loop_store(patch, tmp_path / "b.store", tracks=("ATAC",))
+    with pytest.raises(ModelError, match=r"lacks the track DNase; .* reads ATAC, DNase, the store has ATAC"):
+        score_windows(finetuned.run, store, table)
+    wider = loop_windows(store, planted(), SPLIT, window_bins=20, resolution=RESOLUTION).table
+    with pytest.raises(ModelError, match=r"20 bins of 5,000 bp, and the model .* reads 16 bins"):
+        score_windows(finetuned.run, place / "a.store", wider)

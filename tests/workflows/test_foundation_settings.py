@@ -1,0 +1,39 @@
+"""Presets, and settings to TOML and back."""
+
+import pytest
+
+from chromweave import config as configs
+from chromweave.errors import ConfigError
+from chromweave.models.mixhic import PRESETS
+from chromweave.workflows.foundation_settings import (
+    LOOP_FITS,
+    PRETRAIN_FITS,
+    FinetuneConfig,
+    LoopCallConfig,
+    PretrainConfig,
+)
+
+
+def test_every_network_preset_has_settings():
+    assert set(PRESETS) == set(PRETRAIN_FITS) == set(LOOP_FITS)
+
+
+def test_the_papers_presets_are_the_papers():
+    pretraining, loops = PRETRAIN_FITS["paper-128"], LOOP_FITS["paper-128"]
+    assert (pretraining.epochs, pretraining.batch_size, pretraining.learning_rate) == (500, 256, 1e-5)
+    assert (loops.epochs, loops.batch_size, loops.learning_rate, loops.patience) == (200, 64, 1e-5, 20)
+
+
+def test_changes_are_to_the_optimisation():
+    config = PretrainConfig.preset("small", epochs=3)
+    assert (config.network.channels, config.fit.epochs) == (64, 3)
+    loops = FinetuneConfig.preset("tiny", mode="tracks", batch_size=5)
+    assert (loops.mode, loops.fit.batch_size, loops.network.channels) == ("tracks", 5, 16)
+    with pytest.raises(ConfigError, match="no preset 'huge'; there are tiny"):
+        PretrainConfig.preset("huge")
+
+
+@pytest.mark.parametrize("config", [PretrainConfig(), FinetuneConfig(mode="map"), LoopCallConfig()])
+def test_settings_survive_toml(tmp_path, config):
+    configs.save(config, tmp_path / "config.toml")
+    assert configs.load(type(config), tmp_path / "config.toml") == config
