@@ -27,6 +27,7 @@ __all__ = [
     "LoadedModel",
     "ModelDescription",
     "Transfer",
+    "fill",
     "load_model",
     "read_checkpoint",
     "read_description",

@@ -18,7 +18,16 @@ from ..batch import LossParts, MapTrackBatch, PairedTokens
 from ..errors import ConfigError
 from .losses import MappingForm, OrthogonalForm, contrastive, mapping, orthogonal
 
-__all__ = ["LoopClassification", "Objective", "PairLossConfig", "PairedPretraining", "Staged", "score"]
+__all__ = [
+    "LoopClassification",
+    "Objective",
+    "PairLossConfig",
+    "PairedPretraining",
+    "Staged",
+    "Tally",
+    "partner_ranks",
+    "score",
+]
 
 Batch_contra = TypeVar("Batch_contra", contravariant=True)
 
