@@ -237,7 +237,7 @@ def main() -> None:
             "speed": in_a_process("cut", folder),
             "load": os.getloadavg()[0],
             "processor": processor(),
-            "provenance": describe_process(),
+            "provenance": describe_process() | {"command": "store_throughput"},
         }
     write_json(RESULTS / "store_throughput.json", result)
     text = report(result)
