@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from chromweave.analysis.compartments import compartments, eigenvectors
+from chromweave.data.build import build
 from chromweave.errors import ConfigError, DataError
-from chromweave.genome import Interval
-from tests.fakes_graph import FakeLayer, planted_store, store_of_cool
+from chromweave.genome import Assembly, Interval
+from tests.fakes_graph import FakeLayer, planted_store
 
 RESOLUTION = 10_000
 
@@ -47,12 +48,19 @@ def test_arms_are_decomposed_apart():
 
 
 @pytest.mark.real_data
-def test_cooltools_sine_matrix(real_data):
-    """cooltools' own case: E1 of each chromosome is sin(2 pi start / 500), r > 0.95."""
+def test_cooltools_sine_matrix(real_data, tmp_path):
+    """cooltools' own case, through our store: E1 of each chromosome is sin(2 pi start / 500), r > 0.95."""
     folder = real_data / "peers" / "cooltools"
     track = pd.read_csv(folder / "sin_eigs_track.tsv", sep="\t")
     phase = {chrom: rows["value"].to_numpy() for chrom, rows in track.groupby("chrom")}
-    store = store_of_cool(folder / "sin_eigs_mat.cool")
+    sizes = Assembly("sine", {"chr1": 1000, "chr2": 2000, "chr3": 3000})
+    store = build(
+        tmp_path / "sine.store",
+        contacts=folder / "sin_eigs_mat.cool",
+        resolutions=[10],
+        assembly=sizes,
+        max_distance=3000,
+    )
     table = compartments(store, resolution=10, phase_by=phase)
     for chrom, rows in table.groupby("chrom"):
         sine = np.sin(2 * np.pi * rows["start"] / 500)
@@ -60,19 +68,26 @@ def test_cooltools_sine_matrix(real_data):
 
 
 @pytest.mark.real_data
-def test_equals_cooltools_on_a_real_map(real_data):
+def test_equals_cooltools_on_a_real_map(real_data, tmp_path):
     import bioframe
     import cooler
     from cooltools import eigs_cis
 
     folder = real_data / "gm12878_imr90_chr21_22_hg19"
     uri = f"{folder / 'GM12878_HIC001.mcool'}::/resolutions/40000"
-    store = store_of_cool(uri, {"H3K27ac": folder / "GM12878.H3K27ac.bw"})
+    store = build(
+        tmp_path / "gm.store",
+        contacts=uri,
+        tracks={"H3K27ac": folder / "GM12878.H3K27ac.bw"},
+        resolutions=[40_000],
+    )
     ours = compartments(store, resolution=40_000, phase_by="H3K27ac")
     source = cooler.Cooler(uri)
     view = bioframe.make_viewframe(source.chromsizes)
     phase = ours[["chrom", "start", "end"]].assign(
-        value=np.concatenate([store.tracks["H3K27ac"][c] for c in store.chromosomes]).astype(float)
+        value=np.concatenate(
+            [np.nan_to_num(store.track("H3K27ac", c).binned(40_000).mean) for c in store.chromosomes]
+        )
     )
     _, theirs = eigs_cis(source, phasing_track=phase, view_df=view, n_eigs=3)
     for chrom in store.chromosomes:

@@ -97,6 +97,15 @@ def test_training_is_reproducible(trained, tmp_path):
     assert weights[0] == weights[1]
 
 
+def test_a_resumed_training_is_the_uninterrupted_one(trained, tmp_path):
+    train(tmp_path / "whole", trained.first, epochs=8, patience=None)
+    train(tmp_path / "parts", trained.first, epochs=4, patience=None)
+    resumed = train(tmp_path / "parts", trained.first, epochs=8, patience=None, resume=True)
+    assert resumed.fit.epochs == 8
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "parts")]
+    assert weights[0] == weights[1]
+
+
 def test_training_learns_something(trained):
     metrics = pd.read_csv(trained.run / "metrics.csv").query("split == 'valid' and metric == 'auc'")
     assert metrics["value"].max() > 0.6

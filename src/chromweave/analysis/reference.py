@@ -11,7 +11,7 @@ __all__ = ["cooltools_module"]
 
 
 def cooltools_module(name: str) -> ModuleType:
-    """``cooltools.<name>``, with the root logger left as it was (importing cooltools puts a handler on it)."""
+    """``cooltools.<name>``, with the root logger left as it was (the import puts a handler on it)."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     try:
