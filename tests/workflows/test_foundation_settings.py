@@ -24,6 +24,11 @@ def test_the_papers_presets_are_the_papers():
     assert (loops.epochs, loops.batch_size, loops.learning_rate, loops.patience) == (200, 64, 1e-5, 20)
 
 
+def test_only_the_papers_presets_let_the_mapping_loss_reach_the_encoders():
+    teaches = {name: PretrainConfig.preset(name).loss.mapping_teaches for name in PRESETS}
+    assert teaches == {"tiny": "inference", "small": "inference", "paper-128": "all", "paper-256": "all"}
+
+
 def test_changes_are_to_the_optimisation():
     config = PretrainConfig.preset("small", epochs=3)
     assert (config.network.channels, config.fit.epochs) == (64, 3)

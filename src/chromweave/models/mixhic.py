@@ -242,17 +242,25 @@ class MixHicPretrain(nn.Module):
         self,
         contact_map: Float[Tensor, "batch 1 bins bins"],
         tracks: Float[Tensor, "batch positions tracks"],
+        inference_alone: bool = False,
     ) -> PairedTokens:
-        """Both modalities of each window in one space, and each inferred from the other."""
+        """Both modalities of each window in one space, and each inferred from the other.
+
+        With `inference_alone` no gradient flows from what is inferred into the encoders.
+        """
         track_invariant, track_specific = self.track_halves(self.track_encoder(tracks).tokens)
         map_invariant, map_specific = self.map_halves(self.map_encoder(contact_map))
+        joined_tracks = torch.cat([track_invariant, track_specific], dim=-1)
+        joined_maps = torch.cat([map_invariant, map_specific], dim=-1)
+        if inference_alone:
+            joined_tracks, joined_maps = joined_tracks.detach(), joined_maps.detach()
         return PairedTokens(
             track_invariant=track_invariant,
             track_specific=track_specific,
             map_invariant=map_invariant,
             map_specific=map_specific,
-            map_from_tracks=self.to_map(torch.cat([track_invariant, track_specific], dim=-1)),
-            tracks_from_map=self.to_tracks(torch.cat([map_invariant, map_specific], dim=-1)),
+            map_from_tracks=self.to_map(joined_tracks),
+            tracks_from_map=self.to_tracks(joined_maps),
             temperature=self.temperature,
         )
 

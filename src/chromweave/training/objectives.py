@@ -114,10 +114,11 @@ class Tally:
 class PairLossConfig:
     """Weights and forms of the pre-training losses.
 
-    The default is the paper's plain sum, after a first stretch without the mapping loss (the published code
-    starts with the contrastive term alone). Without that stretch the mapping loss wins at once by making
-    every window alike, and the contrastive loss never leaves ln(batch size): a collapse seen at every
-    learning rate tried, with either form of the mapping, and with detached targets.
+    The default is the paper's plain sum, but the mapping loss teaches the inference layers only. Where it
+    reaches the encoders, as in the paper, it wins at once by making every window alike, and the contrastive
+    loss never leaves ln(batch size): a collapse seen on small data at every learning rate tried, with either
+    form of the mapping, and with targets alone detached. `mapping_after` is the other remedy (the published
+    code starts with the contrastive term alone); it helps only if the encoders have learned by then.
 
     Parameters
     ----------
@@ -127,8 +128,9 @@ class PairLossConfig:
         ``"squared"`` unless the paper's ``"inner"``, whose minimum is anti-parallel, is asked for.
     mapping_form
         The paper's ``"squared"``, or the published code's ``"unit"``.
-    detach_targets
-        Whether the mapping loss leaves alone the tokens it aims at.
+    mapping_teaches
+        What the mapping loss changes: the ``"inference"`` layers, the tokens they start from as well
+        (``"source"``), or the tokens it aims at, too (``"all"``, the paper's).
     mapping_after
         Part of the epochs, at the start, that the mapping loss sits out.
     """
@@ -138,8 +140,8 @@ class PairLossConfig:
     mapping: float = 1.0
     orthogonal_form: OrthogonalForm = "squared"
     mapping_form: MappingForm = "squared"
-    detach_targets: bool = False
-    mapping_after: float = 0.3
+    mapping_teaches: Literal["inference", "source", "all"] = "inference"
+    mapping_after: float = 0.0
 
     def __post_init__(self) -> None:
         weights = (self.contrastive, self.orthogonal, self.mapping)
@@ -172,7 +174,8 @@ class PairedPretraining:
 
     def step(self, model: nn.Module, batch: MapTrackBatch) -> LossParts:
         """Weighted sum of the contrastive, orthogonal and mapping losses."""
-        pair: PairedTokens = model(batch.contact_map, batch.tracks)
+        alone = self.config.mapping_teaches == "inference"
+        pair: PairedTokens = model(batch.contact_map, batch.tracks, inference_alone=alone)
         tracks = torch.cat([pair.track_invariant, pair.track_specific], dim=-1)
         maps = torch.cat([pair.map_invariant, pair.map_specific], dim=-1)
         track_invariant, map_invariant = pair.track_invariant.mean(1), pair.map_invariant.mean(1)
@@ -197,7 +200,7 @@ class PairedPretraining:
         return LossParts(total, {**terms, "temperature": pair.temperature}, outputs)
 
     def _mapping(self, inferred: Tensor, target: Tensor) -> Tensor:
-        target = target.detach() if self.config.detach_targets else target
+        target = target if self.config.mapping_teaches == "all" else target.detach()
         return mapping(inferred, target, self.config.mapping_form)
 
     def summarise(self, outputs: Mapping[str, Tensor]) -> dict[str, float]:

@@ -21,6 +21,8 @@ __all__ = ["LOOP_FITS", "PRETRAIN_FITS", "FinetuneConfig", "LoopCallConfig", "Pr
 
 # Epochs, batch, rate and patience of paper-* are the paper's; it does not clip.
 _PAPER_PRETRAIN = FitConfig(epochs=500, batch_size=256, learning_rate=1e-5, gradient_clip=None)
+# As in the paper the mapping loss reaches the encoders; as in its code it waits for ten epochs.
+_PAPER_LOSS = PairLossConfig(mapping_teaches="all", mapping_after=0.02)
 _PAPER_LOOPS = FitConfig(
     epochs=200, batch_size=64, learning_rate=1e-5, weight_decay=1e-2, gradient_clip=None, patience=20
 )
@@ -72,7 +74,9 @@ class PretrainConfig:
         ConfigError
             No such preset.
         """
-        return cls(network=_of_preset(PRESETS, name), fit=replace(_of_preset(PRETRAIN_FITS, name), **changes))
+        network, settings = _of_preset(PRESETS, name), _of_preset(PRETRAIN_FITS, name)
+        loss = _PAPER_LOSS if name.startswith("paper") else PairLossConfig()
+        return cls(network=network, loss=loss, fit=replace(settings, **changes))
 
 
 @dataclass(frozen=True)
