@@ -27,7 +27,7 @@ _PAPER_LOOPS = FitConfig(
     epochs=200, batch_size=64, learning_rate=1e-5, weight_decay=1e-2, gradient_clip=None, patience=20
 )
 PRETRAIN_FITS = {
-    "tiny": FitConfig(epochs=10, batch_size=32, learning_rate=5e-4, warmup_steps=30),
+    "tiny": FitConfig(epochs=20, batch_size=32, learning_rate=3e-4, warmup_steps=30),
     "small": FitConfig(epochs=50, batch_size=64, learning_rate=2e-4, warmup_steps=100),
     "paper-128": _PAPER_PRETRAIN,
     "paper-256": _PAPER_PRETRAIN,
