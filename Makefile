@@ -4,10 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_OUT ?= demo
+DATA ?= ../shared/data
+TUTORIAL_OUT ?= tutorial
 # Tests share two cores; one thread per worker keeps torch and BLAS from fighting over them.
 WORKERS ?= 2
 
-.PHONY: demo test check format lint types bench clean
+.PHONY: demo test tutorial check format lint types bench clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -21,6 +23,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+# Every command of docs/tutorial.md on the real data in DATA; rewrites docs/figures.
+tutorial: $(STAMP)
+	PATH="$(CURDIR)/$(BIN):$$PATH" docs/tutorial.sh $(DATA) $(TUTORIAL_OUT)
 
 check: $(STAMP) lint types test
 
