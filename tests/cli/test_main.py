@@ -68,7 +68,7 @@ def test_version(capsys):
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
-        (["build", "x.store"], "x.store"),
+        (["build", "x.store"], "needs contacts, tracks or both"),
         (["build", "x.store", "--contacts", "none.mcool", "--resolution", "5000"], "none.mcool"),
         (["build", "x.store", "--contacts", "none.mcool"], "--resolution is needed"),
         (["build", "x.store", "--track", "ATAC"], "write NAME=FILE"),

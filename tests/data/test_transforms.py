@@ -18,6 +18,17 @@ def test_contacts():
     np.testing.assert_allclose(logs, np.log([1, 52, 100, 100]) / np.log(100), rtol=1e-6)
 
 
+def test_standardised_windows_have_mean_0_and_deviation_1_over_known_entries():
+    maps = np.array([[[0, 1], [3, 7]], [[5, 5], [5, 5]]], np.float32)
+    mask = np.array([[[True, True], [True, False]], [[True, True], [True, True]]])
+    found = WindowTransform(contacts="standard").of_contacts(maps, mask)
+    logs = np.log([1, 2, 4])
+    expected = (logs - logs.mean()) / logs.std()
+    np.testing.assert_allclose(found[0].ravel(), [*expected, 0], rtol=1e-5)
+    np.testing.assert_array_equal(found[1], 0)  # a flat window says nothing
+    assert found.dtype == np.float32
+
+
 def test_signal():
     values = np.array([0, 1, 3, -2], np.float32)
     np.testing.assert_allclose(WindowTransform().of_signal(values), [0, 1, 2, 0])

@@ -145,7 +145,10 @@ def umap_layout(
     rows = np.concatenate(list(latents))
     if len(rows) < 4:
         raise DataError(f"{len(rows)} bins are too few for a UMAP.")
-    with warnings.catch_warnings():
+    from threadpoolctl import threadpool_limits
+
+    # numba's OpenMP layer would leave the process with other thread numbers than it found, torch's too.
+    with threadpool_limits(limits=1, user_api="openmp"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numba's and umap-learn's notes about threads and precision
         from umap import UMAP
 

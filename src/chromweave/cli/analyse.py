@@ -61,17 +61,27 @@ def call(
     threshold: Annotated[float, typer.Option(help="Probability above which a pixel takes part.")] = 0.5,
     min_distance: Annotated[int, typer.Option(help="Between anchors, bp.")] = 20_000,
     max_distance: Annotated[int, typer.Option(help="Between anchors, bp.")] = 2_000_000,
+    pvalue: Annotated[float, typer.Option(help="Poisson survival below which a pixel is scored.")] = 0.01,
+    min_neighbours: Annotated[
+        int,
+        typer.Option(help="A pixel needs more than so many passing pixels within 2 bins, itself included."),
+    ] = 5,
     style: Annotated[
         Literal["bedpe", "juicebox"],
         typer.Option(help="Dialect: bedpe for HiGlass and bioframe, or Juicebox's."),
     ] = "bedpe",
 ) -> None:
     """Call loops over whole chromosomes: Poisson candidates, model scores, clusters."""
+    from ..analysis.clustering import ClusterConfig
+    from ..analysis.loops import CandidateConfig
     from ..workflows import foundation
 
-    config = foundation.LoopCallConfig.with_distances(min_distance, max_distance)
+    config = foundation.LoopCallConfig(
+        candidates=CandidateConfig(min_distance, max_distance, pvalue),
+        clusters=ClusterConfig(threshold=threshold, min_neighbours=min_neighbours),
+    )
     table = foundation.call_loops(
-        out, store=store, model=model, chroms=chrom or None, threshold=threshold, config=config, style=style
+        out, store=store, model=model, chroms=chrom or None, config=config, style=style
     )
     context.obj.show(
         {
@@ -156,7 +166,7 @@ def encode(
         seed=seed,
     )
     context.obj.show(
-        {"embedding": str(out), "bins": len(embedding.vectors), "latent": embedding.vectors.shape[1]}
+        {"embedding": str(out), "bins": len(embedding.latent), "latent": embedding.latent.shape[1]}
     )
 
 

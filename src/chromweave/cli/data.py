@@ -70,7 +70,7 @@ def build(
         ),
     ] = None,
     weight_type: Annotated[
-        str, typer.Option(help="auto, multiplicative or divisive: the direction of the file's vectors.")
+        Literal["auto", "multiplicative", "divisive"], typer.Option(help="Direction of the file's vectors.")
     ] = "auto",
     name: Annotated[str | None, typer.Option(help="Name of the cell line. Default: the store's.")] = None,
     add_track: Annotated[

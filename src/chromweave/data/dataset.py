@@ -122,7 +122,7 @@ class WindowDataset(Dataset[MapTrackBatch]):
         chosen = np.asarray(indices, np.int64)
         cut = self._cut(chosen)
         swapped = self._swapped(chosen)
-        maps = self.transform.of_contacts(cut.maps)
+        maps = self.transform.of_contacts(cut.maps, cut.mask)
         tracks = self.transform.of_signal(cut.tracks)
         if swapped.any():
             maps[swapped] = maps[swapped].transpose(0, 2, 1)

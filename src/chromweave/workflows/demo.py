@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..analysis.clustering import ClusterConfig
 from ..data.build import build
 from ..data.store import RegionStore
 from ..errors import ConfigError
@@ -17,6 +18,7 @@ from ..provenance import start_run
 from ..sim.simulate import simulate
 from . import foundation, graph, loop_calling
 from .evaluate import evaluate_loops, validate_loops
+from .foundation_settings import LoopCallConfig
 from .windows import SplitConfig, make_split, make_windows
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ _PRETRAIN_STEP = 25_000
 _SIMULATED_TRACKS = ("ATAC", "DNase", "CTCF", "H3K27ac")
 _READ_BY_MODEL = ("ATAC", "DNase")
 _SHOWN = 3_000_000
+# A small model passes single pixels of a loop, where a large one on a deep map passes a whole neighbourhood.
+_FEW_PIXELS = ClusterConfig(min_distance_bins=4, min_neighbours=0)
 
 
 @dataclass(frozen=True)
@@ -308,7 +312,13 @@ def _loops(material: Material, cell_lines: Sequence[CellLineFiles], exclude: Seq
     scores = evaluate_loops(folder / "evaluation", model=model, store=store, windows=tables[0], seed=seed)
     calls = {one.name: folder / "loops" / f"{one.name}.bedpe" for one in material.stores}
     for one in material.stores:
-        loop_calling.call_loops(calls[one.name], store=one, model=model)
+        loop_calling.call_loops(
+            calls[one.name],
+            store=one,
+            model=model,
+            chroms=[material.test_region.chrom],
+            config=LoopCallConfig(clusters=_FEW_PIXELS),
+        )
     validation = validate_loops(
         calls[store.name],
         str(truth),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -163,7 +163,7 @@ def _results(scores: pd.DataFrame, method: str, seed: int, config: EvaluateConfi
     label, score = scores["label"].to_numpy(dtype=float), scores[method].to_numpy(dtype=float)
     distance = (scores["y"] - scores["x"]).to_numpy()
     blocks = genome_blocks(scores["chrom"].to_numpy(), scores["x"].to_numpy(), config.block)
-    metrics = {
+    metrics: dict[str, tuple[Callable[..., float], tuple[np.ndarray, ...]]] = {
         "auroc": (auroc, (label, score)),
         "auroc_distance_matched": (stratified_auroc, (label, score, distance)),
         "average_precision": (average_precision, (label, score)),

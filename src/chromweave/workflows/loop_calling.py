@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -98,6 +98,7 @@ def call_loops(
     chroms: Sequence[str] | None = None,
     threshold: float | None = None,
     config: LoopCallConfig | None = None,
+    style: Literal["bedpe", "juicebox"] = "bedpe",
 ) -> pd.DataFrame:
     """Call loops over whole chromosomes: candidate pixels, their probabilities, clusters.
 
@@ -113,11 +114,13 @@ def call_loops(
         Probability above which a pixel takes part, instead of the one in `config` (0.5).
     config
         Candidates, clustering, batch size.
+    style
+        Dialect: ``"bedpe"`` for HiGlass and bioframe, or ``"juicebox"``.
 
     Returns
     -------
     pandas.DataFrame
-        :data:`schemas.LOOPS`, as written.
+        :data:`schemas.LOOPS`.
 
     Raises
     ------
@@ -138,7 +141,7 @@ def call_loops(
     names = [opened.require(chrom) for chrom in chroms] if chroms else list(opened.chromosomes)
     found = [_call_chromosome(opened, chrom, loaded, given, config) for chrom in names]
     table = pd.concat(found, ignore_index=True)
-    write_bedpe(out, table)
+    write_bedpe(out, table, style=style)
     write_json(
         f"{out}.json",
         {
