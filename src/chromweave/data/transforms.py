@@ -84,7 +84,7 @@ class WindowTransform:
 
 
 def _standardised(maps: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Each window's known entries with mean 0 and standard deviation 1; 0 elsewhere, and where all are equal."""
+    """Each window's known entries with mean 0 and deviation 1; 0 elsewhere, and where all are equal."""
     known = np.maximum(mask.sum(axis=(-2, -1), keepdims=True), 1).astype(np.float32)
     mean = np.where(mask, maps, 0).sum(axis=(-2, -1), keepdims=True) / known
     centred = np.where(mask, maps - mean, np.float32(0))

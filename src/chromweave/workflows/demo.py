@@ -64,8 +64,8 @@ class DemoConfig:
     graph_resolution: int = 25_000
     phase_by: str | None = None
     exclude: tuple[str, ...] = ()
-    pretrain_epochs: int = 10
-    finetune_epochs: int = 20
+    pretrain_epochs: int = 6
+    finetune_epochs: int = 16
     graph_epochs: int = 100
 
 
@@ -159,7 +159,7 @@ def run_demo(
         assembly = str(genome.chrom_sizes)
         cell_lines = [
             CellLineFiles(
-                line.name,
+                f"line-{line.name}",  # not to be taken for a compartment
                 str(line.contacts),
                 {name: str(line.tracks[name]) for name in _SIMULATED_TRACKS},
                 str(line.loops),

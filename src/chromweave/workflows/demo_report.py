@@ -127,7 +127,7 @@ def _view(material: Material, store: RegionStore) -> View:
         ),
         resolution=resolution,
         matrix=matrix,
-        unit="balanced contacts, on the scale of counts",
+        unit="balanced contacts",
         max_distance=_TRIANGLE,
         tracks=[_signal(store, name, region) for name in store.track_names],
         calls=_bedpe(material.calls.get(store.name), store),
@@ -137,7 +137,11 @@ def _view(material: Material, store: RegionStore) -> View:
 
 
 def _bedpe(path: str | Path | None, store: RegionStore) -> pd.DataFrame | None:
-    return None if path is None else read_bedpe(path, store.assembly)
+    if path is None:
+        return None
+    table = read_bedpe(path, store.assembly)
+    whole = [name for name in ("distance", "observed") if name in table.columns]
+    return table.astype(dict.fromkeys(whole, "int64"))
 
 
 def _signal(store: RegionStore, name: str, region: Interval) -> SignalTrack:

@@ -33,11 +33,19 @@ PRETRAIN_FITS = {
     "paper-256": _PAPER_PRETRAIN,
 }
 LOOP_FITS = {
-    "tiny": FitConfig(epochs=10, batch_size=32, learning_rate=5e-4, warmup_steps=30, patience=4),
+    "tiny": FitConfig(epochs=16, batch_size=32, learning_rate=1e-3, warmup_steps=30, patience=8),
     "small": FitConfig(epochs=50, batch_size=64, learning_rate=2e-4, warmup_steps=100, patience=8),
     "paper-128": _PAPER_LOOPS,
     "paper-256": _PAPER_LOOPS,
 }
+
+
+# From few windows a small network learns nothing of maps whose values lie within a hundredth of each other.
+_SMALL_TRANSFORM = WindowTransform(contacts="standard", augmentations=("swap",))
+
+
+def _transform(name: str) -> WindowTransform:
+    return WindowTransform() if name.startswith("paper") else _SMALL_TRANSFORM
 
 
 def _of_preset(table: Mapping[str, Any], name: str) -> Any:
@@ -63,7 +71,7 @@ class PretrainConfig:
     network: MixHicConfig = PRESETS["tiny"]
     loss: PairLossConfig = field(default_factory=PairLossConfig)
     fit: FitConfig = PRETRAIN_FITS["tiny"]
-    transform: WindowTransform = field(default_factory=WindowTransform)
+    transform: WindowTransform = _SMALL_TRANSFORM
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> PretrainConfig:
@@ -76,7 +84,8 @@ class PretrainConfig:
         """
         network, settings = _of_preset(PRESETS, name), _of_preset(PRETRAIN_FITS, name)
         loss = _PAPER_LOSS if name.startswith("paper") else PairLossConfig()
-        return cls(network=network, loss=loss, fit=replace(settings, **changes))
+        fit = replace(settings, **changes)
+        return cls(network=network, loss=loss, fit=fit, transform=_transform(name))
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ class FinetuneConfig:
     mode: LoopMode = "bimodal"
     network: MixHicConfig = PRESETS["tiny"]
     fit: FitConfig = LOOP_FITS["tiny"]
-    transform: WindowTransform = field(default_factory=WindowTransform)
+    transform: WindowTransform = _SMALL_TRANSFORM
 
     @classmethod
     def preset(cls, name: str, mode: LoopMode = "bimodal", **changes: Any) -> FinetuneConfig:
@@ -109,7 +118,8 @@ class FinetuneConfig:
             No such preset.
         """
         network, settings = _of_preset(PRESETS, name), _of_preset(LOOP_FITS, name)
-        return cls(mode=mode, network=network, fit=replace(settings, **changes))
+        fit = replace(settings, **changes)
+        return cls(mode=mode, network=network, fit=fit, transform=_transform(name))
 
 
 @dataclass(frozen=True)
