@@ -309,3 +309,50 @@ def test_k562_chr22(real_data, tmp_path):
     square = store.layer("chr22", 5000).dense(6000, 7000, weight="weight", scaled=True)
     assert np.nanmean(np.diagonal(square, 1)) > 2 * np.nanmean(np.diagonal(square, 2)) > 40
     assert SMALL.name not in str(store.manifest["assembly"])
+
+
+@pytest.mark.real_data
+def test_a_real_hic_has_juicers_values_and_equals_an_mcool_of_the_same_map(real_data, tmp_path):
+    """KR divides (juicer): count / (v_i v_j), as hictkpy balances it, and as a cooler of the same map."""
+    import cooler
+    import hictkpy
+    import pandas as pd
+
+    source = real_data / "gm12878_chr21_hichip_hg38" / "GM12878.cohesin_HiChIP.hic"
+    resolution = 25_000
+    store = building.build(tmp_path / "hic.store", contacts=source, resolutions=(5000, resolution))
+    store.verify()
+    assert store.chromosomes == ("chr21",)
+    assert set(store.weight_names(resolution)) == {"KR", "VC", "VC_SQRT"}
+
+    file = hictkpy.File(str(source), resolution)
+    name = next(chrom for chrom in file.chromosomes() if chrom.removeprefix("chr") == "21")
+    truth = file.fetch(name, normalization="KR").to_numpy(query_span="full")
+    ours = store.layer("chr21", resolution).dense(weight="KR")
+    seen = np.isfinite(truth) & np.isfinite(ours)
+    assert (truth[seen] > 0).sum() > 100_000
+    np.testing.assert_allclose(ours[seen], truth[seen], rtol=1e-5)
+    assert not np.nansum(truth[np.isnan(ours)])  # what we mask has no balanced contacts there either
+
+    vector = np.asarray(file.weights("KR", divisive=True), dtype=float)
+    pixels = file.fetch(name).to_coo(query_span="upper_triangle")
+    table = pd.DataFrame({"bin1_id": pixels.row, "bin2_id": pixels.col, "count": pixels.data.astype(int)})
+    before = 0
+    for chrom, size in file.chromosomes().items():
+        if chrom == name:
+            break
+        before += -(-size // resolution)
+    length = store.assembly.length("chr21")
+    starts = np.arange(0, length, resolution)
+    bins = pd.DataFrame(
+        {
+            "chrom": "chr21",
+            "start": starts,
+            "end": np.minimum(starts + resolution, length),
+            "KR": vector[before : before + len(starts)],
+        }
+    )
+    path = tmp_path / "same.cool"
+    cooler.create_cooler(str(path), bins, table.sort_values(["bin1_id", "bin2_id"]), ordered=True)
+    other = building.build(tmp_path / "cool.store", contacts=path, resolutions=(resolution,), assembly="hg38")
+    np.testing.assert_allclose(other.layer("chr21", resolution).dense(weight="KR"), ours, rtol=1e-9)
