@@ -3,7 +3,7 @@
 # OUT/results.txt keeps what the commands print, OUT/messages.txt their progress.
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
+cd "$(dirname "$0")/.."
 DATA=${1:-../shared/data}
 OUT=${2:-tutorial}
 mkdir -p "$OUT"
@@ -17,6 +17,48 @@ chromweave() {
         return 1
     }
 }
+
+# ---- 1. One cell line: K562, chr22 at 5 kb ----
+
+K=$DATA/k562_chr22_hg38
+
+chromweave build $OUT/K562.store --contacts $K/K562.chr22.mcool --resolution 5000 --resolution 25000 \
+    --track ATAC=$K/K562.ATAC.bw --track DNase=$K/K562.DNase.bw --track H3K27ac=$K/K562.H3K27ac.bw
+chromweave inspect $OUT/K562.store --verify
+
+chromweave windows $OUT/windows/grid.parquet --store $OUT/K562.store --around grid --step 25000 \
+    --split blocks --exclude chr22:19000000-23300000
+chromweave windows $OUT/windows/loops.parquet --store $OUT/K562.store --around loops \
+    --loops $K/K562.CTCF_ChIA-PET.bedpe --negatives strict --split blocks --exclude chr22:19000000-23300000
+
+chromweave pretrain $OUT/pretrain --store $OUT/K562.store --windows $OUT/windows/grid.parquet \
+    --track ATAC --track DNase --preset tiny
+chromweave finetune $OUT/loop-model --task loops --from $OUT/pretrain --store $OUT/K562.store \
+    --windows $OUT/windows/loops.parquet --config docs/tutorial_loops.toml
+chromweave finetune $OUT/loop-model-from-scratch --task loops --track ATAC --track DNase \
+    --store $OUT/K562.store --windows $OUT/windows/loops.parquet --config docs/tutorial_loops.toml
+
+chromweave evaluate $OUT/evaluation --model $OUT/loop-model --store $OUT/K562.store \
+    --windows $OUT/windows/loops.parquet
+chromweave evaluate $OUT/evaluation-from-scratch --model $OUT/loop-model-from-scratch --store $OUT/K562.store \
+    --windows $OUT/windows/loops.parquet
+
+chromweave loops call $OUT/K562.loops.bedpe --model $OUT/loop-model --store $OUT/K562.store --chrom chr22 \
+    --pvalue 0.001 --min-neighbours 0
+chromweave loops validate $OUT/K562.loops.bedpe $K/K562.CTCF_ChIA-PET.bedpe --store $OUT/K562.store \
+    --exclude chr22:19000000-23300000
+chromweave loops validate $OUT/K562.loops.bedpe $K/K562.RAD21_ChIA-PET.washu.txt --store $OUT/K562.store \
+    --exclude chr22:19000000-23300000
+chromweave loops validate $OUT/K562.loops.bedpe $K/K562.CTCF_ChIA-PET.bedpe --store $OUT/K562.store \
+    --exclude chr22:0-44938000
+chromweave loops validate $OUT/K562.loops.bedpe $K/K562.RAD21_ChIA-PET.washu.txt --store $OUT/K562.store \
+    --exclude chr22:0-44938000
+
+python -c "
+from chromweave.genome import Assembly
+from chromweave.io.intervals import read_bedpe, write_bedpe
+loops = read_bedpe('$OUT/K562.loops.bedpe', Assembly.resolve('hg38'))
+write_bedpe('$OUT/K562.loops.juicebox.bedpe', loops, style='juicebox')"
 
 # ---- 2. Two cell lines: GM12878 and IMR90, chr21 and chr22 at 40 kb ----
 
@@ -74,4 +116,4 @@ chromweave compare $OUT/compare/replicates.chr22 $OUT/encoded/GM12878_HIC001.chr
 
 # ---- Figures, and the one table the commands do not print ----
 
-python "$here/tutorial_figures.py" "$OUT" "$DATA" --figures "$here/figures"
+python docs/tutorial_figures.py $OUT $DATA

@@ -110,6 +110,8 @@ def _misused(terminal: Terminal, error: TyperException) -> int:
 
 def main() -> None:
     """Entry point of the console script."""
+    # Threads that spin while they wait make a training many times slower where others use the machine too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(sys.argv[1:]))
 
 
