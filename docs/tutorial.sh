@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Every command of docs/tutorial.md, in its order: docs/tutorial.sh [DATA [OUT]]
+# Paths are seen from the repository's root; chromweave is on the PATH (make tutorial sees to it).
 # OUT/results.txt keeps what the commands print, OUT/messages.txt their progress.
 set -euo pipefail
 
