@@ -40,9 +40,9 @@ chromweave finetune $OUT/loop-model-from-scratch --task loops --track ATAC --tra
     --store $OUT/K562.store --windows $OUT/windows/loops.parquet --config docs/tutorial_loops.toml
 
 chromweave evaluate $OUT/evaluation --model $OUT/loop-model --store $OUT/K562.store \
-    --windows $OUT/windows/loops.parquet
+    --windows $OUT/windows/loops.parquet --block 1000000
 chromweave evaluate $OUT/evaluation-from-scratch --model $OUT/loop-model-from-scratch --store $OUT/K562.store \
-    --windows $OUT/windows/loops.parquet
+    --windows $OUT/windows/loops.parquet --block 1000000
 
 chromweave loops call $OUT/K562.loops.bedpe --model $OUT/loop-model --store $OUT/K562.store --chrom chr22 \
     --pvalue 0.001 --min-neighbours 0

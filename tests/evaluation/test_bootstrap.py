@@ -48,16 +48,19 @@ def test_seed_decides():
     assert first.low != other.low
 
 
-def test_one_block_has_no_interval():
-    found = block_bootstrap(mean, [np.arange(4.0)], np.zeros(4), seed=0)
-    assert found.value == 1.5
+@pytest.mark.parametrize("n_blocks", [1, 4])
+def test_few_blocks_have_no_interval(n_blocks):
+    found = block_bootstrap(mean, [np.arange(4.0)], np.arange(4) % n_blocks, seed=0)
+    assert (found.value, found.n_blocks) == (1.5, n_blocks)
     assert np.isnan([found.low, found.high]).all()
     assert not found.differs_from_zero
 
 
 def test_draws_without_a_value_are_left_out_and_counted():
     label, score = np.array([1.0, 0.0]), np.array([0.9, 0.1])
-    found = block_bootstrap(auroc, [label, score], np.arange(2), seed=0, config=BootstrapConfig(draws=200))
+    found = block_bootstrap(
+        auroc, [label, score], np.arange(2), seed=0, config=BootstrapConfig(200, fewest_blocks=2)
+    )
     assert 60 < found.undefined < 140  # half of all draws take one block twice
     assert (found.low, found.high) == (1.0, 1.0)
 

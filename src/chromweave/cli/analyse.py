@@ -36,20 +36,26 @@ def evaluate(
     store: StoreOption,
     windows: Annotated[Path, typer.Option(help="Labelled window table.")],
     split: Annotated[Literal["test", "valid"], typer.Option(help="Windows to score.")] = "test",
+    block: Annotated[int, typer.Option(help="Blocks resampled for the intervals, bp.")] = 5_000_000,
     seed: JobSeed = 0,
 ) -> None:
     """Score a loop model beside the trivial rows, with intervals."""
     from ..workflows.evaluate import EvaluateConfig, evaluate_loops
 
     table = evaluate_loops(
-        out, model=model, store=store, windows=windows, seed=seed, config=EvaluateConfig(split=split)
+        out, model=model, store=store, windows=windows, seed=seed, config=EvaluateConfig(split, block)
     )
     shown: dict[str, Any] = {"table": str(out / "loops.tsv")}
     for method, rows in table.groupby("method", sort=False):
         shown[str(method)] = ", ".join(
-            f"{row.metric} {row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in rows.itertuples()
+            f"{row.metric} {row.value:.3f}" + _interval(row.low, row.high) for row in rows.itertuples()
         )
     context.obj.show(shown)
+
+
+def _interval(low: float, high: float) -> str:
+    """Nothing where there are too few blocks for one."""
+    return "" if low != low else f" [{low:.3f}, {high:.3f}]"
 
 
 def call(
@@ -78,7 +84,8 @@ def call(
 
     config = foundation.LoopCallConfig(
         candidates=CandidateConfig(min_distance, max_distance, pvalue),
-        clusters=ClusterConfig(threshold=threshold, min_neighbours=min_neighbours),
+        # --min-distance is the only limit on distance: candidates nearer than it do not exist.
+        clusters=ClusterConfig(threshold, min_distance_bins=-1, min_neighbours=min_neighbours),
     )
     table = foundation.call_loops(
         out, store=store, model=model, chroms=chrom or None, config=config, style=style

@@ -20,15 +20,20 @@ Metric = Callable[..., float]
 
 @dataclass(frozen=True)
 class BootstrapConfig:
-    """How often to resample, and which part of the draws the interval holds."""
+    """How often to resample, which part of the draws the interval holds, and from how many blocks on.
+
+    Two or three blocks resample to little else than themselves: their interval would look certain and is not.
+    """
 
     draws: int = 1000
     level: float = 0.95
+    fewest_blocks: int = 5
 
     def __post_init__(self) -> None:
-        if self.draws < 1 or not 0 < self.level < 1:
+        if self.draws < 1 or not 0 < self.level < 1 or self.fewest_blocks < 2:
             raise ConfigError(
-                f"a bootstrap needs draws >= 1 and 0 < level < 1, not {self.draws} and {self.level}."
+                f"a bootstrap needs draws >= 1, 0 < level < 1 and fewest_blocks >= 2, not {self.draws}, "
+                f"{self.level} and {self.fewest_blocks}."
             )
 
 
@@ -41,7 +46,7 @@ class Estimate:
     value
         The metric over all samples.
     low, high
-        Percentile interval of the metric over resampled blocks; NaN with fewer than two blocks.
+        Percentile interval of the metric over resampled blocks; NaN with too few blocks.
     n, n_blocks
         Samples and blocks.
     undefined
@@ -125,8 +130,9 @@ def block_bootstrap(
     group = np.unique(blocks, return_inverse=True)[1]
     members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
     value = float(metric(*arrays))
-    if len(blocks) == 0 or len(members) < 2:
-        return Estimate(value, np.nan, np.nan, len(blocks), int(len(blocks) > 0), 0)
+    if len(blocks) == 0 or len(members) < config.fewest_blocks:
+        n_blocks = len(members) if len(blocks) else 0
+        return Estimate(value, np.nan, np.nan, len(blocks), n_blocks, 0)
     generator = np.random.default_rng(seed)
     draws = np.empty(config.draws)
     for k in range(config.draws):

@@ -17,7 +17,7 @@ from ..progress import notify
 from ..provenance import start_run
 from ..sim.simulate import simulate
 from . import foundation, graph, loop_calling
-from .evaluate import evaluate_loops, validate_loops
+from .evaluate import EvaluateConfig, evaluate_loops, validate_loops
 from .foundation_settings import LoopCallConfig
 from .windows import SplitConfig, make_split, make_windows
 
@@ -30,8 +30,9 @@ _PRETRAIN_STEP = 25_000
 _SIMULATED_TRACKS = ("ATAC", "DNase", "CTCF", "H3K27ac")
 _READ_BY_MODEL = ("ATAC", "DNase")
 _SHOWN = 3_000_000
+_BLOCK = 1_000_000  # a small test set has few blocks of 5 Mb
 # A small model passes single pixels of a loop, where a large one on a deep map passes a whole neighbourhood.
-_FEW_PIXELS = ClusterConfig(min_distance_bins=4, min_neighbours=0)
+_FEW_PIXELS = ClusterConfig(min_distance_bins=-1, min_neighbours=0)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class DemoConfig:
     phase_by: str | None = None
     exclude: tuple[str, ...] = ()
     pretrain_epochs: int = 6
-    finetune_epochs: int = 16
+    finetune_epochs: int = 24
     graph_epochs: int = 100
 
 
@@ -309,7 +310,14 @@ def _loops(material: Material, cell_lines: Sequence[CellLineFiles], exclude: Seq
         seed=seed,
     )
     store, truth = known[0]
-    scores = evaluate_loops(folder / "evaluation", model=model, store=store, windows=tables[0], seed=seed)
+    scores = evaluate_loops(
+        folder / "evaluation",
+        model=model,
+        store=store,
+        windows=tables[0],
+        seed=seed,
+        config=EvaluateConfig(block=_BLOCK),
+    )
     calls = {one.name: folder / "loops" / f"{one.name}.bedpe" for one in material.stores}
     for one in material.stores:
         loop_calling.call_loops(

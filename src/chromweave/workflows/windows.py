@@ -72,6 +72,9 @@ def make_split(
                 "validation and test chromosomes belong to a split by chromosomes, not by blocks."
             )
         stretches = [_longest(chrom, store.assembly.length(chrom), exclude) for chrom in chroms]
+        for stretch in stretches:
+            if len(stretch) < store.assembly.length(stretch.chrom):
+                notify(f"blocks are cut from {stretch}, the longest stretch without an excluded region")
         return BlockSplit.fractions(
             stretches, valid=config.valid_fraction, test=config.test_fraction, gap=config.gap
         )
