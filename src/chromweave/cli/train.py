@@ -229,6 +229,10 @@ def demo(
         list[str] | None, typer.Option(help="[CELL=]FILE: known loops, to learn from and to compare with.")
     ] = None,
     assembly: Annotated[str | None, typer.Option(help="Assembly of your files. Default: by lengths.")] = None,
+    chrom: Annotated[
+        list[str] | None,
+        typer.Option(help="Chromosome of your files; repeat. Default: all, which takes long."),
+    ] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Region left out of training.")] = None,
     resolution: Annotated[int, typer.Option(help="Bins of windows and loops, bp.")] = 5000,
     graph_resolution: Annotated[int, typer.Option(help="Bins of graph and compartments, bp.")] = 25_000,
@@ -245,6 +249,7 @@ def demo(
         out,
         cell_lines=cell_lines(contacts, track, loops),
         assembly=assembly,
+        chroms=chrom or (),
         exclude=exclude or (),
         resolution=resolution,
         graph_resolution=graph_resolution,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.clustering import ClusterConfig
+from ..analysis.loops import CandidateConfig
 from ..data.build import build
 from ..data.store import RegionStore
 from ..errors import ConfigError
@@ -55,6 +56,10 @@ class DemoConfig:
         Bins of windows and loops, and of graph and compartments, bp.
     phase_by
         Track that is high in compartment A.
+    chroms
+        Chromosomes of the user's own files; all of the map if empty.
+    pvalue
+        Poisson survival below which a pixel is scored as a loop.
     exclude
         Regions left out of training and of the comparison of loops.
     pretrain_epochs, finetune_epochs, graph_epochs
@@ -65,6 +70,8 @@ class DemoConfig:
     graph_resolution: int = 25_000
     phase_by: str | None = None
     exclude: tuple[str, ...] = ()
+    chroms: tuple[str, ...] = ()
+    pvalue: float = 0.001
     pretrain_epochs: int = 6
     finetune_epochs: int = 24
     graph_epochs: int = 100
@@ -123,6 +130,7 @@ def run_demo(
     *,
     cell_lines: Sequence[CellLineFiles] = (),
     assembly: str | None = None,
+    chroms: Sequence[str] = (),
     exclude: Sequence[str] = (),
     resolution: int = 5000,
     graph_resolution: int = 25_000,
@@ -140,7 +148,7 @@ def run_demo(
         loop model is not trained; with one cell line nothing is compared.
     assembly
         Of the user's files; by chromosome lengths if not given.
-    exclude, resolution, graph_resolution, phase_by
+    chroms, exclude, resolution, graph_resolution, phase_by
         As in :class:`DemoConfig`.
     seed
         Of everything.
@@ -151,7 +159,7 @@ def run_demo(
         The cell lines' tracks differ, or there is none.
     """
     began = time.monotonic()
-    config = DemoConfig(resolution, graph_resolution, phase_by, tuple(exclude))
+    config = DemoConfig(resolution, graph_resolution, phase_by, tuple(exclude), tuple(chroms))
     inputs = [path for line in cell_lines for path in (line.contacts, *line.tracks.values())]
     folder = start_run(out, kind="demo", config=config, seed=seed, inputs=inputs)
     simulated = not cell_lines
@@ -198,6 +206,7 @@ def _build(folder: Path, line: CellLineFiles, assembly: str | None, config: Demo
         tracks=dict(line.tracks),
         resolutions=(config.resolution, config.graph_resolution),
         assembly=Assembly.resolve(assembly) if assembly else None,
+        chroms=config.chroms or None,
         name=line.name,
     )
 
@@ -325,7 +334,7 @@ def _loops(material: Material, cell_lines: Sequence[CellLineFiles], exclude: Seq
             store=one,
             model=model,
             chroms=[material.test_region.chrom],
-            config=LoopCallConfig(clusters=_FEW_PIXELS),
+            config=LoopCallConfig(CandidateConfig(pvalue=config.pvalue), _FEW_PIXELS),
         )
     validation = validate_loops(
         calls[store.name],
