@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ..progress import Silent
+
 __all__ = ["BarReporter", "LineReporter", "Terminal", "duration"]
 
 T = TypeVar("T")
@@ -98,14 +100,6 @@ class BarReporter:
         self._console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
-class _QuietReporter:
-    def track(self, items: Iterable[T], description: str, total: int | None, unit: str) -> Iterator[T]:
-        yield from items
-
-    def notify(self, message: str) -> None:
-        pass
-
-
 @dataclass(frozen=True)
 class Terminal:
     """How this run talks.
@@ -124,10 +118,10 @@ class Terminal:
     as_json: bool = False
     debug: bool = False
 
-    def reporter(self) -> BarReporter | LineReporter | _QuietReporter:
+    def reporter(self) -> BarReporter | LineReporter | Silent:
         """The progress reporter that fits this terminal."""
         if self.quiet:
-            return _QuietReporter()
+            return Silent()
         return BarReporter() if sys.stderr.isatty() else LineReporter()
 
     def show(self, result: Mapping[str, Any]) -> None:

@@ -211,7 +211,7 @@ def _build(folder: Path, line: CellLineFiles, assembly: str | None, config: Demo
     )
 
 
-def _split(store: RegionStore, exclude: Sequence[Interval]) -> SplitConfig:
+def _split(store: RegionStore) -> SplitConfig:
     """Last chromosome for the test, one before to validate; blocks where there are fewer than three."""
     if len(store.chromosomes) >= 3:
         *_, valid, test = store.chromosomes
@@ -230,7 +230,7 @@ def _both_systems(
     seed: int,
 ) -> Material:
     exclude = [Interval.parse(region, stores[0].assembly) for region in config.exclude]
-    split = _split(stores[0], exclude)
+    split = _split(stores[0])
     windows = []
     for line, store in zip(cell_lines, stores, strict=True):
         windows.append(folder / "windows" / f"{line.name}.grid.parquet")

@@ -25,6 +25,7 @@ from ..plot.curves import evaluation_figure
 from ..plot.style import image_bytes
 from ..progress import notify, track
 from .loop_calling import score_windows
+from .model_input import open_stores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +97,7 @@ def evaluate_loops(
         The split has no labelled windows of both classes.
     """
     config = config or EvaluateConfig()
-    opened = store if isinstance(store, RegionStore) else RegionStore.open(store)
+    (opened,) = open_stores(store)
     table = read_windows(windows, store=opened, splits=("train", config.split))
     scores = loop_scores(opened, table, model=model, split=config.split, seed=seed)
     results = [
@@ -209,7 +210,7 @@ def validate_loops(
         called, known, matched, precision, recall, f1, and shifted_control: the share of calls that match a
         known loop after being moved along the diagonal, which is what chance gives.
     """
-    opened = store if isinstance(store, RegionStore) else RegionStore.open(store)
+    (opened,) = open_stores(store)
     wanted = tuple(opened.assembly.require(chrom) for chrom in chroms or opened.chromosomes)
     excluded = [
         region if isinstance(region, Interval) else Interval.parse(region, opened.assembly)

@@ -20,6 +20,7 @@ from ..errors import ConfigError
 from ..genome import BlockSplit, ChromSplit, Interval
 from ..io.intervals import read_bedpe, read_tss
 from ..progress import notify
+from .model_input import open_stores
 
 __all__ = ["SplitConfig", "make_split", "make_windows"]
 
@@ -159,7 +160,7 @@ def make_windows(
     ConfigError
         The file for `around` is not given, or the split does not fit.
     """
-    opened = store if isinstance(store, RegionStore) else RegionStore.open(store)
+    (opened,) = open_stores(store)
     excluded = [
         region if isinstance(region, Interval) else Interval.parse(region, opened.assembly)
         for region in exclude
