@@ -54,6 +54,7 @@ def synthetic_batch(
         chrom=torch.zeros(windows, dtype=torch.int64),
         x=torch.arange(windows) + 100,
         y=torch.arange(windows) + 110,
+        store=torch.zeros(windows, dtype=torch.int64),
     )
 
 

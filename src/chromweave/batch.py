@@ -43,6 +43,8 @@ class MapTrackBatch:
         Target per window, NaN where there is none.
     chrom, x, y
         Identity of each window: index into the table's chromosomes, anchor bins.
+    store
+        Index of the store (cell line) each window comes from.
     """
 
     contact_map: Float[Tensor, "batch 1 bins bins"]
@@ -53,6 +55,7 @@ class MapTrackBatch:
     chrom: Int[Tensor, " batch"]
     x: Int[Tensor, " batch"]
     y: Int[Tensor, " batch"]
+    store: Int[Tensor, " batch"]
 
     def __len__(self) -> int:
         return self.contact_map.shape[0]

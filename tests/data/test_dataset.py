@@ -110,6 +110,7 @@ def test_two_stores_in_one_batch_keep_their_rows(stores, tables):
         assert torch.equal(mixed.contact_map[row], expected.contact_map[0])
         assert torch.equal(mixed.tracks[row], expected.tracks[0])
         assert mixed.label[row] == expected.label[0]
+    assert mixed.store.tolist() == [1, 0, 1, 0]
 
 
 def test_only_the_split_asked_for(stores, tables):

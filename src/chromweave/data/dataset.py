@@ -139,6 +139,7 @@ class WindowDataset(Dataset[MapTrackBatch]):
             chrom=torch.from_numpy(self._chrom[chosen]),
             x=torch.from_numpy(self._x[chosen]),
             y=torch.from_numpy(self._y[chosen]),
+            store=torch.from_numpy(self._store[chosen]),
         )
 
     def _cut(self, chosen: np.ndarray) -> CutWindows:
