@@ -40,13 +40,19 @@ class MapEncoder(nn.Module):
         Base width d; the output has 8 d channels.
     heads, depth
         Attention heads, and blocks per stage.
+    codes
+        What is added to each patch's embedding, (patches, channels), such as
+        :func:`~chromweave.models.positions.map_codes`; nothing if not given.
     """
 
-    def __init__(self, channels: int, heads: int, depth: int) -> None:
+    codes: Tensor | None
+
+    def __init__(self, channels: int, heads: int, depth: int, codes: Tensor | None = None) -> None:
         super().__init__()
         widths = [channels * 2**stage for stage in range(STAGES + 1)]
         self.embed = nn.Linear(4, channels)
         initialise_dense(self.embed)
+        self.register_buffer("codes", codes, persistent=False)
         self.stages = nn.ModuleList(
             nn.Sequential(*(MapBlock(width, heads) for _ in range(depth))) for width in widths
         )
@@ -59,6 +65,8 @@ class MapEncoder(nn.Module):
         patches = nn.functional.pixel_unshuffle(contact_map, 2)
         side = patches.shape[-1]
         x = self.embed(patches.flatten(2).transpose(1, 2))
+        if self.codes is not None:
+            x = x + self.codes
         for stage, down in zip(self.stages[:-1], self.downs, strict=True):
             grid = down(stage(x).reshape(x.shape[0], side, side, -1).permute(0, 3, 1, 2))
             side = grid.shape[-1]
@@ -154,7 +162,12 @@ class TrackEncoder(nn.Module):
         Max-pools of the stem.
     norm
         ``"batch"`` (the paper's) or ``"group"``.
+    codes
+        What is added to each of the stem's tokens, (tokens, channels), such as
+        :func:`~chromweave.models.positions.track_codes`; nothing if not given.
     """
+
+    codes: Tensor | None
 
     def __init__(
         self,
@@ -164,10 +177,12 @@ class TrackEncoder(nn.Module):
         depth: int,
         pools: tuple[int, ...] = (2, 5, 5),
         norm: Literal["batch", "group"] = "batch",
+        codes: Tensor | None = None,
     ) -> None:
         super().__init__()
         widths = [channels * 2**stage for stage in range(STAGES + 1)]
         self.stem = TrackStem(n_tracks, channels, pools, norm)
+        self.register_buffer("codes", codes, persistent=False)
         self.stages = nn.ModuleList(
             nn.Sequential(*(TrackLayer(width, heads) for _ in range(depth))) for width in widths
         )
@@ -178,6 +193,8 @@ class TrackEncoder(nn.Module):
     def forward(self, tracks: Float[Tensor, "batch positions tracks"]) -> EncodedTracks:
         """x segment first, then y segment; 5,000 positions give 12 tokens."""
         x = self.stem(tracks)
+        if self.codes is not None:
+            x = x + self.codes
         skips = []
         for stage, down in zip(self.stages[:-1], self.downs, strict=True):
             x = stage(x)

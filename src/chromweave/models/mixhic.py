@@ -25,6 +25,7 @@ from ..errors import ConfigError, ModelError
 from .blocks import FusionBlock
 from .encoders import STAGES, EncodedTracks, MapEncoder, TrackDecoder, TrackEncoder, track_token_counts
 from .heads import ContactHead, LoopHead
+from .positions import map_codes, track_codes
 
 __all__ = [
     "PRESETS",
@@ -62,6 +63,9 @@ class MixHicConfig:
     stem_norm
         Norm in the track stem: the paper's ``"batch"``, or ``"group"``, which keeps the windows of a
         training batch apart.
+    position_encoding
+        ``"none"`` as in the paper, where only the edges of convolutions say where a token stands, or
+        ``"sinusoidal"``: :mod:`~chromweave.models.positions`, which has no parameters.
     temperature
         ``"learned"`` in log space (the published code learns it, too), or ``"fixed"`` as the paper says.
     initial_temperature
@@ -78,6 +82,7 @@ class MixHicConfig:
     positions: int = 5000
     pools: tuple[int, ...] = (2, 5, 5)
     stem_norm: Literal["batch", "group"] = "batch"
+    position_encoding: Literal["none", "sinusoidal"] = "none"
     temperature: Literal["learned", "fixed"] = "learned"
     initial_temperature: float = 0.07
     head_dropout: float = 0.5
@@ -98,6 +103,10 @@ class MixHicConfig:
                 f"positions must be a multiple of {pooled} (the product of pools) and at least "
                 f"{pooled * 2**STAGES}, not {self.positions}."
             )
+        if self.placed and self.channels % 4:
+            raise ConfigError(
+                f"channels ({self.channels}) must be a multiple of 4 for a sinusoidal position_encoding."
+            )
         if not MIN_TEMPERATURE <= self.initial_temperature <= MAX_TEMPERATURE:
             raise ConfigError(
                 f"initial_temperature must lie between {MIN_TEMPERATURE} and {MAX_TEMPERATURE}, "
@@ -110,6 +119,11 @@ class MixHicConfig:
     def width(self) -> int:
         """Channels of an encoder's output."""
         return self.channels * 2**STAGES
+
+    @property
+    def placed(self) -> bool:
+        """Whether tokens are told where they stand."""
+        return self.position_encoding == "sinusoidal"
 
     @property
     def token_counts(self) -> tuple[int, ...]:
@@ -152,12 +166,20 @@ def preset(name: str, **changes: Any) -> MixHicConfig:
 
 
 def _map_encoder(config: MixHicConfig) -> MapEncoder:
-    return MapEncoder(config.channels, config.heads, config.depth)
+    codes = map_codes(config.channels, config.window_bins) if config.placed else None
+    return MapEncoder(config.channels, config.heads, config.depth, codes)
 
 
 def _track_encoder(config: MixHicConfig) -> TrackEncoder:
+    tokens = config.token_counts[0]
     return TrackEncoder(
-        config.n_tracks, config.channels, config.heads, config.depth, config.pools, config.stem_norm
+        config.n_tracks,
+        config.channels,
+        config.heads,
+        config.depth,
+        config.pools,
+        config.stem_norm,
+        track_codes(tokens, config.channels, config.window_bins) if config.placed else None,
     )
 
 
