@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .data.build import build
     from .data.store import RegionStore
     from .genome import Assembly, Binning, BlockSplit, ChromSplit, Interval
+    from .workflows.networks import load
 
 _LAZY = {
     "Assembly": "chromweave.genome",
@@ -23,6 +24,7 @@ _LAZY = {
     "Interval": "chromweave.genome",
     "RegionStore": "chromweave.data.store",
     "build": "chromweave.data.build",
+    "load": "chromweave.workflows.networks",
 }
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "RegionStore",
     "__version__",
     "build",
+    "load",
 ]
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import pdtrc
 
 from .. import schemas
 from ..errors import ConfigError, DataError
@@ -146,6 +145,8 @@ def _enriched(
     config: CandidateConfig,
 ) -> Candidates:
     """Candidates among one stretch of pixels."""
+    from scipy.special import pdtrc  # training imports this room's settings, and does without scipy
+
     x, y, count = (np.asarray(column[part]) for column in (pixels.bin1, pixels.bin2, pixels.count))
     distance = y - x
     inside = (distance >= near) & (distance < len(expected)) & (count > 0)

@@ -6,7 +6,6 @@ from typing import Protocol
 
 import numpy as np
 from numba import njit
-from scipy.optimize import isotonic_regression
 
 from ..errors import DataError
 
@@ -121,6 +120,8 @@ def expected_by_distance(
     known = (pairs > 0) & (np.arange(n_diagonals) >= first)
     expected[known] = total[known] / pairs[known]
     if monotone and known.any():
+        from scipy.optimize import isotonic_regression
+
         expected[known] = isotonic_regression(expected[known], weights=pairs[known], increasing=False).x
     return expected
 
