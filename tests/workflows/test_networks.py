@@ -1,7 +1,15 @@
-"""Every kind of model folder is built from what it says, and from nothing else."""
+"""Every kind of model folder is built from what it says, and from nothing else, also one of the hub."""
+
+import json
+import shutil
+import sys
+from fnmatch import fnmatch
+from types import ModuleType
 
 import pytest
+import torch
 
+import chromweave
 from chromweave import config as configs
 from chromweave.errors import ConfigError, ModelError
 from chromweave.models.mixhic import LoopModel, MixHicConfig, MixHicPretrain
@@ -37,3 +45,100 @@ def test_a_setting_of_a_later_version_is_refused(tmp_path):
     save_model(tmp_path, MixHicPretrain(CONFIG), ModelDescription(PRETRAIN, described, {}, {}))
     with pytest.raises(ConfigError, match="unknown key 'rotary'"):
         load(tmp_path)
+
+
+def test_a_description_without_its_sizes_is_refused(tmp_path):
+    save_model(tmp_path / "a", MixHicPretrain(CONFIG), ModelDescription(PRETRAIN, {}, {}, {}))
+    with pytest.raises(ModelError, match="model lacks 'network'"):
+        load(tmp_path / "a")
+    save(tmp_path / "b", LoopModel(CONFIG, "map"), LOOPS, mode="maps")
+    with pytest.raises(ModelError, match=r"no mode 'maps'; there are bimodal, map, tracks, infer_map"):
+        load(tmp_path / "b")
+
+
+class FakeHub(ModuleType):
+    """The hub's client: repositories are folders, and a download copies what its patterns let through."""
+
+    def __init__(self, root, cache):
+        super().__init__("huggingface_hub")
+        self.root, self.cache, self.asked = root, cache, []
+
+    def snapshot_download(self, repo_id, *, revision, allow_patterns, library_name, library_version):
+        self.asked.append((repo_id, revision, tuple(allow_patterns)))
+        assert (library_name, library_version) == ("chromweave", chromweave.__version__)
+        source = self.root / repo_id
+        if not source.is_dir():
+            raise OSError("404 Client Error.\n\nRepository Not Found for url")
+        folder = self.cache / repo_id
+        folder.mkdir(parents=True)
+        for path in source.iterdir():
+            if any(fnmatch(path.name, pattern) for pattern in allow_patterns):
+                shutil.copy(path, folder)
+        return str(folder)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub with one model, lab/mixhic, that has pickles beside its weights; we stand in an empty folder."""
+    fake = FakeHub(tmp_path / "hub", tmp_path / "cache")
+    network = MixHicPretrain(CONFIG)
+    save(fake.root / "lab" / "mixhic", network, PRETRAIN)
+    for name in ("pytorch_model.bin", "last.ckpt", "model.pt", "README.md"):
+        (fake.root / "lab" / "mixhic" / name).write_text("a card, or what should not be here")
+    fake.network = network
+    monkeypatch.setitem(sys.modules, "huggingface_hub", fake)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return fake
+
+
+def test_a_hub_model_is_fetched_by_three_names_and_loaded(hub):
+    loaded = chromweave.load("lab/mixhic", revision="v1")
+    assert hub.asked == [("lab/mixhic", "v1", ("config.json", "model.safetensors", "README.md"))]
+    fetched = {path.name for path in (hub.cache / "lab" / "mixhic").iterdir()}
+    assert fetched == {"config.json", "model.safetensors", "README.md"}
+    assert loaded.description.kind == PRETRAIN
+    assert not loaded.network.training
+    for name, tensor in hub.network.state_dict().items():
+        assert torch.equal(loaded.network.state_dict()[name], tensor)
+
+
+def test_a_folder_comes_before_the_hub(hub, tmp_path):
+    save(tmp_path / "here" / "lab" / "mixhic", LoopModel(CONFIG, "map"), LOOPS, mode="map")
+    assert load("lab/mixhic").description.kind == LOOPS
+    assert hub.asked == []
+    with pytest.raises(ModelError, match="a folder has no revisions"):
+        load("lab/mixhic", revision="v1")
+
+
+def test_what_the_hub_gives_is_checked(hub):
+    config = hub.root / "lab" / "mixhic" / "config.json"
+    values = json.loads(config.read_text())
+    config.write_text(json.dumps({**values, "weights_sha256": "0" * 64}))
+    with pytest.raises(ModelError, match=r"lab/mixhic on the hub: .*checksums differ"):
+        load("lab/mixhic")
+
+
+def test_a_hub_model_of_pickles_only_is_refused(hub):
+    (hub.root / "lab" / "old").mkdir()
+    (hub.root / "lab" / "old" / "pytorch_model.bin").write_bytes(b"pickle")
+    with pytest.raises(ModelError, match=r"lab/old on the hub: .*is no model folder"):
+        load("lab/old")
+
+
+def test_a_bad_id_says_what_was_looked_for(hub):
+    with pytest.raises(ModelError, match=r"lab/typo: there is no such folder here, .*404 Client Error\.\)"):
+        load("lab/typo")
+    with pytest.raises(ModelError, match="at revision v9"):
+        load("lab/typo", revision="v9")
+    for path in ("runs/a/b", "../mixhic", "/lab/mixhic", "mixhic", "lab/.."):
+        with pytest.raises(ModelError, match="is no model folder"):
+            load(path)
+    assert [repository for repository, _, _ in hub.asked] == ["lab/typo", "lab/typo"]
+
+
+def test_without_the_client_the_remedy_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ModelError, match=r"pip install 'chromweave\[hub\]'"):
+        load("lab/mixhic")
