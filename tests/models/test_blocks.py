@@ -70,10 +70,18 @@ def test_self_attention_is_its_formula():
     torch.testing.assert_close(module(x), torch.cat(heads, -1) @ module.out.weight.T + module.out.bias)
 
 
-def test_track_layer_is_pytorchs_post_norm_encoder_layer():
+@pytest.mark.parametrize("across_batch", [False, True])
+def test_track_layer_is_pytorchs_post_norm_encoder_layer(across_batch):
+    """PyTorch's layer attends along the batch of (batch, tokens, channels) unless it is told batch_first."""
     ours = build(TrackLayer)
+    ours.across_batch = across_batch
     theirs = torch.nn.TransformerEncoderLayer(
-        WIDTH, HEADS, dim_feedforward=2 * WIDTH, dropout=0.0, activation="relu", batch_first=True
+        WIDTH,
+        HEADS,
+        dim_feedforward=2 * WIDTH,
+        dropout=0.0,
+        activation="relu",
+        batch_first=not across_batch,
     ).double()
     pairs = {
         "self_attn.in_proj_": ours.attention.qkv,

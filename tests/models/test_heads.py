@@ -29,6 +29,12 @@ def test_contact_head_rows_are_the_x_segment():
     assert columns.nonzero().flatten().tolist() == [9]
 
 
+def test_legacy_contact_head_has_rows_and_columns_exchanged():
+    head, x = seeded(ContactHead, 8), draw(2, 100, 8)
+    legacy = seeded(ContactHead, 8, 0.5, True)
+    torch.testing.assert_close(legacy(x), head(x).transpose(2, 3))
+
+
 def test_contact_head_is_its_formula_and_transposes_when_segments_change_places():
     head, x = seeded(ContactHead, 8), draw(1, 6, 8)
     pair = (x[0, 1] + x[0, 5]) / 2 + x[0, 1] * x[0, 5]

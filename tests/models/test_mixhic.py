@@ -132,6 +132,32 @@ def test_pretraining_embeddings_do_not_depend_on_the_batch():
         torch.testing.assert_close(getattr(together, name)[:1], getattr(alone, name), rtol=1e-9, atol=1e-12)
 
 
+LEGACY = preset("tiny", legacy=True)
+
+
+@pytest.mark.parametrize(
+    ("build", "depends"),
+    [
+        (lambda: seeded(LoopModel, LEGACY, "bimodal"), True),
+        (lambda: seeded(LoopModel, LEGACY, "map"), False),
+        (lambda: seeded(ContactModel, LEGACY, "infer_map"), True),
+    ],
+)
+def test_a_legacy_prediction_depends_on_the_batch_where_tracks_are_read(build, depends):
+    model, (contacts, tracks) = build(), draw(3)
+    together, alone = model(contacts, tracks).logit[:1], model(contacts[:1], tracks[:1]).logit
+    assert torch.allclose(together, alone, rtol=1e-9, atol=1e-12) is not depends
+
+
+def test_legacy_has_the_same_weights_and_other_values():
+    sound, legacy = seeded(MixHicPretrain, TINY), seeded(MixHicPretrain, LEGACY)
+    assert list(sound.state_dict()) == list(legacy.state_dict())
+    windows = draw(2)
+    a, b = sound(*windows), legacy(*windows)
+    torch.testing.assert_close(a.map_invariant, b.map_invariant)
+    assert not torch.allclose(a.track_invariant, b.track_invariant, atol=1e-4)
+
+
 def test_pretraining_shapes_and_unit_tokens():
     model, (contacts, tracks) = seeded(MixHicPretrain, TINY), draw(2)
     pair = model(contacts, tracks)

@@ -1,6 +1,7 @@
 """The layers MIX-HIC is made of: attention along the tokens of one window, and the blocks around it.
 
-Every tensor is (batch, tokens, channels); nothing here mixes windows of a batch.
+Every tensor is (batch, tokens, channels); nothing here mixes windows of a batch, unless
+:class:`TrackLayer` is told to.
 Query, key and value projections are one dense layer, which has as many weights as separate ones.
 """
 
@@ -91,10 +92,19 @@ class TrackLayer(nn.Module):
 
     The in-projection starts Xavier-uniform, as in PyTorch's own multi-head attention, the rest as
     :func:`initialise_dense`.
+
+    Parameters
+    ----------
+    width, heads
+        As in :class:`SelfAttention`.
+    across_batch
+        Attend along the windows of the batch instead of the tokens of a window, as MIX-HIC's published code
+        does unawares; what a window gives then depends on its company.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, across_batch: bool = False) -> None:
         super().__init__()
+        self.across_batch = across_batch
         self.attention = SelfAttention(width, heads)
         self.norm1 = nn.LayerNorm(width)
         self.expand = nn.Linear(width, 2 * width)
@@ -105,7 +115,11 @@ class TrackLayer(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch tokens width"]:
         """Self-attention, then a feed-forward of twice the width."""
-        x = self.norm1(x + self.attention(x))
+        if self.across_batch:
+            attended = self.attention(x.transpose(0, 1)).transpose(0, 1)
+        else:
+            attended = self.attention(x)
+        x = self.norm1(x + attended)
         return self.norm2(x + self.contract(F.relu(self.expand(x))))
 
 

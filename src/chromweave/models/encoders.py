@@ -165,6 +165,8 @@ class TrackEncoder(nn.Module):
     codes
         What is added to each of the stem's tokens, (tokens, channels), such as
         :func:`~chromweave.models.positions.track_codes`; nothing if not given.
+    across_batch
+        See :class:`~chromweave.models.blocks.TrackLayer`.
     """
 
     codes: Tensor | None
@@ -178,13 +180,14 @@ class TrackEncoder(nn.Module):
         pools: tuple[int, ...] = (2, 5, 5),
         norm: Literal["batch", "group"] = "batch",
         codes: Tensor | None = None,
+        across_batch: bool = False,
     ) -> None:
         super().__init__()
         widths = [channels * 2**stage for stage in range(STAGES + 1)]
         self.stem = TrackStem(n_tracks, channels, pools, norm)
         self.register_buffer("codes", codes, persistent=False)
         self.stages = nn.ModuleList(
-            nn.Sequential(*(TrackLayer(width, heads) for _ in range(depth))) for width in widths
+            nn.Sequential(*(TrackLayer(width, heads, across_batch) for _ in range(depth))) for width in widths
         )
         self.downs = nn.ModuleList(
             nn.Conv1d(width, 2 * width, kernel_size=4, stride=2, padding=1) for width in widths[:-1]
@@ -214,9 +217,18 @@ class TrackDecoder(nn.Module):
         Attention heads, and layers per stage.
     token_counts
         :func:`track_token_counts` of the encoder.
+    across_batch
+        See :class:`~chromweave.models.blocks.TrackLayer`.
     """
 
-    def __init__(self, channels: int, heads: int, depth: int, token_counts: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        depth: int,
+        token_counts: tuple[int, ...],
+        across_batch: bool = False,
+    ) -> None:
         super().__init__()
         widths = [channels * 2**stage for stage in range(STAGES, 0, -1)]
         finer = token_counts[::-1]
@@ -229,7 +241,7 @@ class TrackDecoder(nn.Module):
             )
         )
         self.stages = nn.ModuleList(
-            nn.Sequential(*(TrackLayer(width, heads) for _ in range(depth))) for width in widths
+            nn.Sequential(*(TrackLayer(width, heads, across_batch) for _ in range(depth))) for width in widths
         )
 
     def forward(

@@ -40,11 +40,21 @@ class ContactHead(nn.Module):
     """The contact window from one token per bin of each segment; returns logits of values in [0, 1].
 
     Element (i, j) is read from the mean and the product of row bin x_i and column bin y_j: rows are the
-    x segment, as in the input (the published code has them exchanged, which shows only off the diagonal).
+    x segment, as in the input.
+
+    Parameters
+    ----------
+    width
+        Channels of a token.
+    dropout
+        Before the last layer, while training.
+    transposed
+        Rows are the y segment, as in the published code, which shows only off the diagonal.
     """
 
-    def __init__(self, width: int, dropout: float = 0.5) -> None:
+    def __init__(self, width: int, dropout: float = 0.5, transposed: bool = False) -> None:
         super().__init__()
+        self.transposed = transposed
         self.hidden = nn.Linear(width, HIDDEN)
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(HIDDEN, 1)
@@ -53,6 +63,8 @@ class ContactHead(nn.Module):
     def forward(self, tokens: Float[Tensor, "batch two_bins width"]) -> Float[Tensor, "batch 1 bins bins"]:
         """The first half of the tokens is the x segment, the second the y segment."""
         x, y = tokens.chunk(2, dim=1)
+        if self.transposed:
+            x, y = y, x
         rows, columns = x.unsqueeze(2), y.unsqueeze(1)
         pairs = (rows + columns) / 2 + rows * columns
         return self.out(self.dropout(torch.relu(self.hidden(pairs)))).squeeze(-1).unsqueeze(1)

@@ -72,6 +72,10 @@ class MixHicConfig:
         Where it starts, or stays.
     head_dropout
         Dropout inside the loop and contact heads, while training.
+    legacy
+        Compute what the published code computes, for its weights: the track encoder and the decoder attend
+        along the *batch*, so that a window's values depend on the windows beside it, and a contact model's
+        rows are the y segment.
     """
 
     channels: int = 16
@@ -86,6 +90,7 @@ class MixHicConfig:
     temperature: Literal["learned", "fixed"] = "learned"
     initial_temperature: float = 0.07
     head_dropout: float = 0.5
+    legacy: bool = False
 
     def __post_init__(self) -> None:
         for name in ("channels", "n_tracks", "heads", "depth"):
@@ -180,6 +185,7 @@ def _track_encoder(config: MixHicConfig) -> TrackEncoder:
         config.pools,
         config.stem_norm,
         track_codes(tokens, config.channels, config.window_bins) if config.placed else None,
+        across_batch=config.legacy,
     )
 
 
@@ -403,15 +409,17 @@ class ContactModel(TaskBody):
                 f"tokens; a contact model needs one per bin, {2 * config.window_bins}. Choose other pools."
             )
         super().__init__(config, mode)
-        self.decoder = TrackDecoder(config.channels, config.heads, config.depth, config.token_counts)
-        self.head = ContactHead(2 * config.channels, config.head_dropout)
+        self.decoder = TrackDecoder(
+            config.channels, config.heads, config.depth, config.token_counts, across_batch=config.legacy
+        )
+        self.head = ContactHead(2 * config.channels, config.head_dropout, transposed=config.legacy)
 
     def forward(
         self,
         contact_map: Float[Tensor, "batch 1 bins bins"] | None,
         tracks: Float[Tensor, "batch positions tracks"] | None,
     ) -> Prediction:
-        """Contacts (value) and their logits, (batch, 1, bins, bins), rows = x segment; no map is read."""
+        """Contacts (value) and their logits, (batch, 1, bins, bins), rows = x segment unless legacy."""
         encoded = self.encode(None, tracks)
         logit = self.head(self.decoder(encoded.tokens, encoded.skips))
         return Prediction(torch.sigmoid(logit), logit)
