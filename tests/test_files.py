@@ -8,7 +8,14 @@ import sys
 import pytest
 
 from chromweave.errors import FileFormatError, OutputError
-from chromweave.files import atomic_directory, atomic_path, read_json, sha256, write_json
+from chromweave.files import (
+    atomic_directory,
+    atomic_path,
+    is_first_process,
+    read_json,
+    sha256,
+    write_json,
+)
 
 
 def leftovers(folder):
@@ -121,3 +128,26 @@ def test_a_folder_lost_while_stepping_aside_comes_back(tmp_path):
         raise KeyError
     assert (tmp_path / "a.store" / "m").read_text() == "old"
     assert leftovers(tmp_path) == ["a.store"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "processes", "first"),
+    [
+        ({}, 1, True),
+        ({}, 4, True),
+        ({"RANK": "1"}, 1, True),  # of nothing: no group is announced
+        ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}, 1, True),
+        ({"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "0"}, 1, False),
+        ({"WORLD_SIZE": "2", "LOCAL_RANK": "1"}, 1, False),
+        ({"WORLD_SIZE": "2", "LOCAL_RANK": "0", "NODE_RANK": "1"}, 1, False),
+        ({"SLURM_PROCID": "3", "SLURM_NTASKS": "8"}, 1, True),  # one of eight independent commands
+        ({"SLURM_PROCID": "3", "SLURM_NTASKS": "8"}, 8, False),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "8"}, 8, True),
+    ],
+)
+def test_the_first_of_several_processes(monkeypatch, environment, processes, first):
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "SLURM_NTASKS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert is_first_process(processes) == first

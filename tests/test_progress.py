@@ -35,3 +35,13 @@ def test_the_reporter_of_the_block_hears_it():
         ("more", 1, "it", "c"),
         "news",
     ]
+
+
+def test_later_processes_of_a_training_are_not_heard(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    recorder = Recorder()
+    with reporting(recorder):
+        assert list(track("ab", "reading")) == ["a", "b"]
+        notify("news")
+    assert recorder.said == []

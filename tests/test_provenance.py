@@ -53,3 +53,13 @@ def test_other_folders_are_left_alone(tmp_path):
         start_run(tmp_path / "docs", kind="pretrain", config=Settings(), seed=0)
     with pytest.raises(OutputError, match="is a file"):
         start_run(tmp_path / "docs" / "a.txt", kind="pretrain", config=Settings(), seed=0)
+
+
+def test_later_processes_of_a_training_write_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    run = start_run(tmp_path / "run", kind="pretrain", config=Settings(), seed=0)
+    assert run == tmp_path / "run"
+    assert not run.exists()
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert (start_run(run, kind="pretrain", config=Settings(), seed=0) / "run.json").is_file()

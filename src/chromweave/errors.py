@@ -11,6 +11,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "FileFormatError",
+    "InterruptedTraining",
     "ModelError",
     "OutputError",
     "ResolutionError",
@@ -75,3 +76,7 @@ class ModelError(DataError):
 
 class TrainingError(ChromweaveError):
     """Training cannot go on: the loss or its gradient is no longer a number."""
+
+
+class InterruptedTraining(ChromweaveError):
+    """Training was asked to stop, has kept its state, and can go on from there."""

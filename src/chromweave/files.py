@@ -24,9 +24,39 @@ from .errors import ChromweaveError, FileFormatError, OutputError
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["atomic_directory", "atomic_path", "read_json", "sha256", "write_json", "writing"]
+__all__ = [
+    "atomic_directory",
+    "atomic_path",
+    "is_first_process",
+    "read_json",
+    "sha256",
+    "write_json",
+    "writing",
+]
 
 _CHUNK = 1 << 20
+
+
+def is_first_process(processes: int = 1) -> bool:
+    """Whether this process is the one that writes and speaks: True unless it is a later one of a training.
+
+    A process group that stands is asked. Before, what torchrun and Lightning leave in the environment is
+    read. SLURM's number counts only where the run is known to have several `processes`: srun also starts
+    independent commands, each with its own output.
+
+    Parameters
+    ----------
+    processes
+        How many this run is meant to have.
+    """
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        return bool(distributed.get_rank() == 0)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        if "RANK" in os.environ:
+            return int(os.environ["RANK"]) == 0
+        return int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("NODE_RANK", "0")) == 0
+    return processes == 1 or int(os.environ.get("SLURM_PROCID", "0")) == 0
 
 
 @contextmanager

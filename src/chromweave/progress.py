@@ -1,7 +1,8 @@
 """How long work tells where it is, without knowing who listens.
 
 Library code writes ``for item in track(items, "reading pixels", unit="chromosome")``. By default nobody
-listens; the command line installs a reporter (a bar on a terminal, plain lines elsewhere).
+listens; the command line installs a reporter (a bar on a terminal, plain lines elsewhere). Of several
+processes that train one model only the first is heard.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol, TypeVar
+
+from .files import is_first_process
 
 __all__ = ["Reporter", "Silent", "notify", "reporting", "track"]
 
@@ -39,7 +42,8 @@ class Silent:
         """Drop the message."""
 
 
-_reporter: ContextVar[Reporter] = ContextVar("chromweave_reporter", default=Silent())  # noqa: B039
+_SILENT = Silent()
+_reporter: ContextVar[Reporter] = ContextVar("chromweave_reporter", default=_SILENT)  # noqa: B039
 
 
 def track(items: Iterable[T], description: str, *, total: int | None = None, unit: str = "it") -> Iterator[T]:
@@ -58,12 +62,16 @@ def track(items: Iterable[T], description: str, *, total: int | None = None, uni
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
-    return _reporter.get().track(items, description, total, unit)
+    return _listener().track(items, description, total, unit)
 
 
 def notify(message: str) -> None:
     """Hand one line to the current reporter (where results are, what was left out and why)."""
-    _reporter.get().notify(message)
+    _listener().notify(message)
+
+
+def _listener() -> Reporter:
+    return _reporter.get() if is_first_process() else _SILENT
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 from . import config as configs
 from ._version import __version__
 from .errors import OutputError
-from .files import read_json, sha256, write_json, writing
+from .files import is_first_process, read_json, sha256, write_json, writing
 
 __all__ = ["describe_inputs", "describe_process", "start_run"]
 
@@ -93,8 +93,11 @@ def start_run(
     inputs: Iterable[str | Path] = (),
     overwrite: bool = True,
     extra: Mapping[str, Any] | None = None,
+    processes: int = 1,
 ) -> Path:
     """Make a run folder and write `config.toml` and `run.json` into it.
+
+    Of several processes that work on one run, the first writes and the others only get the path.
 
     Parameters
     ----------
@@ -112,6 +115,8 @@ def start_run(
         Whether a finished run of the same kind may be written over.
     extra
         More plain values to keep.
+    processes
+        How many work on this run together.
 
     Raises
     ------
@@ -119,6 +124,8 @@ def start_run(
         The folder holds something else, or cannot be written.
     """
     directory = Path(directory)
+    if not is_first_process(processes):
+        return directory
     record = directory / "run.json"
     if directory.is_file():
         raise OutputError(f"{directory}: is a file, where a run folder is to be written.")
