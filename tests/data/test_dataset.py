@@ -46,7 +46,7 @@ def tables(stores):
 
 def test_a_batch_is_the_cut_windows_transformed(stores, tables):
     dataset = WindowDataset(stores[:1], tables[:1], TRANSFORM)
-    batch = dataset.__getitems__([3, 7, 5])
+    batch = dataset.batch([3, 7, 5])
     assert isinstance(batch, MapTrackBatch)
     rows = tables[0][tables[0]["split"] == "train"].iloc[[3, 7, 5]]
     x = rows["x"].to_numpy() // 10_000
@@ -100,10 +100,56 @@ def test_the_order_is_that_of_seed_and_epoch(stores, tables):
     assert order(1, 0, shuffle=False) == order(2, 3, shuffle=False)
 
 
+def anchors(batches):
+    return [(batch.store.tolist(), batch.x.tolist()) for batch in batches]
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_pass_may_start_in_the_middle_and_the_next_is_whole(stores, tables, workers):
+    dataset = WindowDataset(stores, tables, TRANSFORM)
+    made = loader(dataset, 10, shuffle=True, seed=4, num_workers=workers)
+    whole = anchors(loader(dataset, 10, shuffle=True, seed=4))
+    assert len(made) == len(whole) == 8
+    made.start_at(3)
+    assert len(made) == 8
+    assert anchors(made) == whole[3:]
+    assert anchors(made) == whole
+    made.sampler.set_epoch(1)
+    following = anchors(made)
+    assert following != whole
+    made.start_at(8)
+    assert anchors(made) == []
+    assert anchors(made) == following
+    with pytest.raises(ConfigError, match="8 batches cannot start at batch 9"):
+        made.start_at(9)
+
+
+def test_two_processes_take_the_halves_of_each_batch(stores, tables):
+    dataset = WindowDataset(stores, tables, TRANSFORM)
+    one = list(loader(dataset, 10, shuffle=True, seed=4, drop_last=True))
+    halves = []
+    for rank in range(2):
+        made = loader(dataset, 10, shuffle=True, seed=4)
+        made.deal(rank, 2, torch.device("cpu"))
+        halves.append(list(made))
+    for whole, first, second in zip(one, *halves, strict=True):
+        for name in ("contact_map", "contact_mask", "tracks", "track_mask", "chrom", "x", "y", "store"):
+            joined = torch.cat([getattr(first, name), getattr(second, name)])
+            assert torch.equal(joined, getattr(whole, name))
+
+
+def test_stores_by_weight(stores, tables):
+    dataset = WindowDataset(stores, tables, TRANSFORM)
+    made = loader(dataset, 10, shuffle=True, store_weights=[1, 3])
+    drawn = torch.cat([batch.store for batch in made])
+    assert len(drawn) == len(dataset)
+    assert abs(int((drawn == 1).sum()) - 0.75 * len(dataset)) < 1
+
+
 def test_two_stores_in_one_batch_keep_their_rows(stores, tables):
     dataset = WindowDataset(stores, tables, TRANSFORM)
     first = (tables[0]["split"] == "train").sum()
-    mixed = dataset.__getitems__([first + 2, 0, first, 1])
+    mixed = dataset.batch([first + 2, 0, first, 1])
     alone = [WindowDataset([s], [t], TRANSFORM) for s, t in zip(stores, tables, strict=True)]
     for row, (index, which) in enumerate([(2, 1), (0, 0), (0, 1), (1, 0)]):
         expected = alone[which][index]
@@ -122,7 +168,7 @@ def test_only_the_split_asked_for(stores, tables):
     assert len(WindowDataset(stores, tables, TRANSFORM)) == sizes["train"]
     every = WindowDataset(stores, tables, TRANSFORM, split="predict")
     assert len(every) == sum(sizes.values())
-    assert torch.isnan(every.__getitems__(list(range(5))).label).all()
+    assert torch.isnan(every.batch(list(range(5))).label).all()
 
 
 def test_candidates_made_by_hand(stores):
@@ -143,11 +189,10 @@ def test_swapped_windows_are_mirrored_anew_each_epoch(stores, tables):
         stores, tables, WindowTransform(("ATAC", "CTCF"), augmentations=("swap",)), seed=1
     )
     rows = list(range(len(plain)))
-    before = plain.__getitems__(rows)
+    before = plain.batch(rows)
     seen = []
     for epoch in (0, 1):
-        swapping.epoch = epoch
-        after = swapping.__getitems__(rows)
+        after = swapping.batch(rows, epoch)
         half = before.tracks.shape[1] // 2
         swapped = [not torch.equal(a, b) for a, b in zip(before.tracks, after.tracks, strict=True)]
         for row in np.flatnonzero(swapped):

@@ -6,17 +6,19 @@ A batch is fetched with one call for each store, so workers pass whole batches, 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from ..batch import MapTrackBatch
 from ..errors import ConfigError, DataError
 from .cutter import CutWindows, WindowCutter
+from .order import EpochBatches, Picked
 from .store import RegionStore
 from .tables import SPLITS, check_windows, select_split
 from .transforms import WindowTransform
@@ -24,7 +26,7 @@ from .transforms import WindowTransform
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EpochSampler", "WindowDataset", "loader"]
+__all__ = ["WindowDataset", "WindowLoader", "loader"]
 
 Part = Literal["train", "valid", "test", "predict"]
 
@@ -52,8 +54,8 @@ class WindowDataset(Dataset[MapTrackBatch]):
     ----------
     chromosomes
         What `MapTrackBatch.chrom` indexes.
-    epoch
-        Moves the augmentations on; set by :class:`EpochSampler`.
+    sizes
+        Windows of each store; they are numbered store after store.
 
     Raises
     ------
@@ -78,7 +80,7 @@ class WindowDataset(Dataset[MapTrackBatch]):
             raise ConfigError(f"one table for each store is needed, not {len(tables)} for {len(stores)}.")
         if transform.augmentations and split != "train":
             raise ConfigError(f"augmentations are for training; the {split} split takes none.")
-        self.transform, self.split, self.seed, self.epoch = transform, split, seed, 0
+        self.transform, self.split, self.seed = transform, split, seed
         self._cutters, rows = [], []
         for store, table in zip(stores, tables, strict=True):
             geometry = _geometry(table, store, resolution, window_bins)
@@ -86,15 +88,16 @@ class WindowDataset(Dataset[MapTrackBatch]):
             rows.append(_rows(table, split))
         if len({(cutter.window_bins, cutter.resolution) for cutter in self._cutters}) > 1:
             raise DataError("the tables differ in resolution or window size; give those of one geometry.")
-        self.chromosomes = tuple(dict.fromkeys(chrom for one in rows for chrom in one["chrom"]))
-        self._store = np.repeat(np.arange(len(rows)), [len(one) for one in rows])
-        self._chrom = np.array([self.chromosomes.index(chrom) for one in rows for chrom in one["chrom"]], int)
-        self._x, self._y, self._label = (
-            np.concatenate([one[name].to_numpy() for one in rows]) for name in ("x", "y", "label")
+        self.sizes = tuple(len(one) for one in rows)
+        self.chromosomes, self._chrom = _numbered([one["chrom"] for one in rows])
+        self._store = np.repeat(np.arange(len(rows), dtype=np.int32), self.sizes)
+        self._x, self._y = (
+            np.concatenate([one[name].to_numpy() // self.resolution for one in rows]).astype(np.int32)
+            for name in ("x", "y")
         )
-        self._x, self._y = self._x // self.resolution, self._y // self.resolution
+        self._label = np.concatenate([one["label"].to_numpy(np.float32) for one in rows])
         if split == "predict":
-            self._label = np.full(len(self._label), np.nan)
+            self._label[:] = np.nan
         if not len(self):
             raise DataError(f"no window of the tables is in the {split} split; ask for another with split=.")
 
@@ -111,17 +114,19 @@ class WindowDataset(Dataset[MapTrackBatch]):
     def __len__(self) -> int:
         return len(self._x)
 
-    def __getitem__(self, index: int) -> MapTrackBatch:
-        """One window, as a batch of one."""
+    def __getitem__(self, index: int | Picked) -> MapTrackBatch:
+        """One window as a batch of one, or the windows that were picked."""
+        if isinstance(index, Picked):
+            return self.batch(index.windows, index.epoch)
         if not -len(self) <= index < len(self):
             raise IndexError(index)
-        return self.__getitems__([index % len(self)])
+        return self.batch([index % len(self)])
 
-    def __getitems__(self, indices: Sequence[int]) -> MapTrackBatch:
-        """The windows `indices` as one batch, in that order."""
-        chosen = np.asarray(indices, np.int64)
+    def batch(self, windows: Sequence[int] | np.ndarray, epoch: int = 0) -> MapTrackBatch:
+        """The windows with these numbers as one batch, in that order; `epoch` moves the augmentations on."""
+        chosen = np.asarray(windows, np.int64)
         cut = self._cut(chosen)
-        swapped = self._swapped(chosen)
+        swapped = self._swapped(chosen, epoch)
         maps = self.transform.of_contacts(cut.maps, cut.mask)
         tracks = self.transform.of_signal(cut.tracks)
         if swapped.any():
@@ -135,11 +140,11 @@ class WindowDataset(Dataset[MapTrackBatch]):
             contact_mask=torch.from_numpy(cut.mask[:, None]),
             tracks=torch.from_numpy(tracks),
             track_mask=torch.from_numpy(cut.track_mask),
-            label=torch.from_numpy(self._label[chosen].astype(np.float32)),
-            chrom=torch.from_numpy(self._chrom[chosen]),
-            x=torch.from_numpy(self._x[chosen]),
-            y=torch.from_numpy(self._y[chosen]),
-            store=torch.from_numpy(self._store[chosen]),
+            label=torch.from_numpy(self._label[chosen]),
+            chrom=_indices(self._chrom[chosen]),
+            x=_indices(self._x[chosen]),
+            y=_indices(self._y[chosen]),
+            store=_indices(self._store[chosen]),
         )
 
     def _cut(self, chosen: np.ndarray) -> CutWindows:
@@ -161,41 +166,71 @@ class WindowDataset(Dataset[MapTrackBatch]):
             )
         )
 
-    def _swapped(self, chosen: np.ndarray) -> np.ndarray:
+    def _swapped(self, chosen: np.ndarray, epoch: int) -> np.ndarray:
         """Which windows to mirror: a draw that depends on seed, epoch and window only."""
         if "swap" not in self.transform.augmentations:
             return np.zeros(len(chosen), np.bool_)
-        drawn = np.random.default_rng([self.seed, self.epoch]).random(len(self)) < 0.5
+        drawn = np.random.default_rng([self.seed, epoch]).random(len(self)) < 0.5
         return drawn[chosen]
 
 
-class EpochSampler(Sampler[int]):
-    """Every window once, in table order or in an order that depends on seed and epoch only.
+class WindowLoader(DataLoader[MapTrackBatch]):
+    """Batches of windows, of which a process may take a part, and which may start in the middle of an epoch.
 
     Parameters
     ----------
-    dataset
-        Gets the epoch as well.
-    shuffle
-        Whether to.
-    seed
-        Seed.
+    source
+        Makes a batch of the window numbers that it is given.
+    batches
+        The order; `sampler` of the loader.
+    num_workers, pin_memory
+        See :func:`loader`.
     """
 
-    def __init__(self, dataset: WindowDataset, *, shuffle: bool, seed: int) -> None:
-        self.dataset, self.shuffle, self.seed, self.epoch = dataset, shuffle, seed, 0
+    sampler: EpochBatches
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iteration; Lightning calls this."""
-        self.epoch = self.dataset.epoch = epoch
+    def __init__(
+        self,
+        source: Dataset[MapTrackBatch],
+        batches: EpochBatches,
+        *,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        super().__init__(
+            source,
+            batch_size=None,  # the sampler hands out whole batches
+            sampler=batches,
+            num_workers=num_workers,
+            multiprocessing_context=_workers() if num_workers else None,
+            persistent_workers=num_workers > 0,  # starting afresh takes a second
+            collate_fn=_as_it_is,
+            pin_memory=pin_memory,
+        )
+        self._start = 0
 
-    def __len__(self) -> int:
-        return len(self.dataset)
+    def deal(self, rank: int, world: int, device: torch.device) -> None:
+        """Hand out the part of process `rank` of `world` from now on (see :meth:`EpochBatches.deal`).
 
-    def __iter__(self) -> Iterator[int]:
-        if not self.shuffle:
-            return iter(range(len(self)))
-        return iter(np.random.default_rng([self.seed, self.epoch]).permutation(len(self)).tolist())
+        `device`, which the process computes on, is of no concern to windows that are cut on the CPU.
+        """
+        self.sampler.deal(rank, world)
+
+    def start_at(self, batch: int) -> None:
+        """Leave out the first `batch` batches of the next pass, and of no other; `len` stays as it is.
+
+        Raises
+        ------
+        ConfigError
+            There are not so many batches.
+        """
+        if not 0 <= batch <= len(self):
+            raise ConfigError(f"a pass of {len(self)} batches cannot start at batch {batch}.")
+        self._start = batch
+
+    def __iter__(self) -> _BaseDataLoaderIter:
+        self.sampler.first, self._start = self._start, 0
+        return super().__iter__()
 
 
 def loader(
@@ -207,7 +242,8 @@ def loader(
     num_workers: int = 0,
     drop_last: bool = False,
     pin_memory: bool = False,
-) -> DataLoader[MapTrackBatch]:
+    store_weights: Sequence[float] | None = None,
+) -> WindowLoader:
     """Batches of a dataset.
 
     Parameters
@@ -215,7 +251,7 @@ def loader(
     dataset
         The windows.
     batch_size
-        Windows in a batch.
+        Windows in a batch; with `shuffle`, of all processes together.
     shuffle, seed
         Order of the windows; a new one for each epoch that ``loader.sampler.set_epoch`` names.
     num_workers
@@ -225,21 +261,24 @@ def loader(
         Leave out a last batch that is not full.
     pin_memory
         For copies to a GPU.
+    store_weights
+        Share of each store in a shuffled epoch, which has as many windows as the dataset; None: every
+        window once.
+
+    Raises
+    ------
+    ConfigError
+        No positive batch size, or weights that do not fit the stores.
     """
-    if batch_size <= 0:
-        raise ConfigError(f"batch_size must be positive, not {batch_size}.")
-    return DataLoader(
-        dataset,
-        batch_size=batch_size,
-        sampler=EpochSampler(dataset, shuffle=shuffle, seed=seed),
-        num_workers=num_workers,
-        multiprocessing_context=_workers() if num_workers else None,
-        # Starting afresh takes a second; only augmentations need workers that learn of the new epoch.
-        persistent_workers=num_workers > 0 and not dataset.transform.augmentations,
-        collate_fn=_as_it_is,
+    batches = EpochBatches(
+        dataset.sizes,
+        batch_size,
+        shuffle=shuffle,
+        seed=seed,
         drop_last=drop_last,
-        pin_memory=pin_memory,
+        store_weights=store_weights,
     )
+    return WindowLoader(dataset, batches, num_workers=num_workers, pin_memory=pin_memory)
 
 
 def _workers() -> BaseContext:
@@ -253,6 +292,22 @@ def _workers() -> BaseContext:
 
 def _as_it_is(batch: Any) -> Any:
     return batch
+
+
+def _indices(values: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(values.astype(np.int64))
+
+
+def _numbered(columns: Sequence[pd.Series]) -> tuple[tuple[str, ...], np.ndarray]:
+    """The chromosomes of all tables in order of appearance, and which of them each row is on."""
+    import pandas as pd
+
+    found = [pd.factorize(column) for column in columns]
+    names = list(dict.fromkeys(str(name) for _, uniques in found for name in uniques))
+    places = [np.array([names.index(str(name)) for name in uniques], np.int32) for _, uniques in found]
+    return tuple(names), np.concatenate(
+        [place[codes] for place, (codes, _) in zip(places, found, strict=True)]
+    )
 
 
 def _rows(table: pd.DataFrame, split: Part) -> pd.DataFrame:
