@@ -43,7 +43,7 @@ class Silent:
 
 
 _SILENT = Silent()
-_reporter: ContextVar[Reporter] = ContextVar("chromweave_reporter", default=_SILENT)  # noqa: B039
+_reporter: ContextVar[Reporter] = ContextVar("chromweave_reporter", default=_SILENT)
 
 
 def track(items: Iterable[T], description: str, *, total: int | None = None, unit: str = "it") -> Iterator[T]:

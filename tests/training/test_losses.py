@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from chromweave.training.losses import contrastive, mapping, orthogonal
+from chromweave.training.losses import Candidates, contrastive, mapping, orthogonal
 
 
 def waves(length, a, b, c, s):
@@ -65,6 +65,44 @@ def test_contrastive_of_indistinguishable_windows_is_log_n():
 def test_contrastive_is_symmetric():
     first, second = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0))
     assert contrastive(first, second, 0.1).item() == pytest.approx(contrastive(second, first, 0.1).item())
+
+
+def test_rows_are_compared_with_all_candidates():
+    """Rows 2 and 3 of four windows, of which 0 and 2 look alike: by hand, at temperature 1."""
+    tracks = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 2.0]], dtype=torch.float64)
+    maps = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    loss = contrastive(tracks[2:], maps[2:], 1.0, candidates=Candidates(tracks, maps, 2))
+    e = math.e
+    forward = math.log((2 * e + 2) / e), math.log((2 * e**2 + 2) / e**2)
+    backward = math.log((2 * e + 2) / e), math.log((2 + e + e**2) / e**2)
+    assert loss.item() == pytest.approx((sum(forward) + sum(backward)) / 4, abs=1e-12)
+
+
+def test_the_parts_of_a_batch_make_up_the_whole():
+    first, second = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    everyone = [Candidates(first, second, own) for own in (0, 2, 4)]
+    parts = [contrastive(first[c.own : c.own + 2], second[c.own : c.own + 2], 0.1, candidates=c)
+             for c in everyone]  # fmt: skip
+    assert (sum(parts) / 3).item() == pytest.approx(contrastive(first, second, 0.1).item(), abs=1e-12)
+
+
+def test_excluded_pairs_are_no_negatives_but_a_windows_own_stays():
+    unit = torch.eye(3, dtype=torch.float64)
+    excluded = torch.tensor([[True, True, False], [True, True, False], [False, False, True]])
+    loss = contrastive(unit, unit, 1.0, excluded=excluded)
+    e = math.e  # rows 0 and 1 have one negative left, row 2 both
+    assert loss.item() == pytest.approx((2 * math.log(1 + 1 / e) + math.log(1 + 2 / e)) / 3, abs=1e-12)
+    assert excluded[0, 0]  # the caller's mask is left as it was
+    beside = Candidates(unit, unit, 1)
+    one = contrastive(unit[1:2], unit[1:2], 1.0, candidates=beside, excluded=torch.tensor([[True] * 3]))
+    assert one.item() == 0
+
+
+def test_half_precision_is_not_used_for_the_contrast():
+    first, second = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = contrastive(first, second, 0.1)
+    assert loss.item() == contrastive(first, second, 0.1).item()
 
 
 def test_orthogonal_forms_disagree_on_anti_parallel_vectors():

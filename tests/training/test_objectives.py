@@ -17,6 +17,7 @@ from chromweave.training.objectives import (
     PairedPretraining,
     PairLossConfig,
     Tally,
+    overlaps,
     partner_ranks,
     score,
 )
@@ -191,3 +192,41 @@ def test_tally_weighs_batches_by_their_size():
     for value, samples in ((1.0, 3), (5.0, 1)):
         tally.add(LossParts(torch.tensor(value), {"part": torch.tensor(2 * value)}), samples)
     assert tally.means() == {"loss": 2.0, "part": 4.0}
+
+
+def test_windows_overlap_where_both_anchors_are_near():
+    #                     store, chromosome, x, y
+    windows = torch.tensor([[0, 0, 100, 110], [0, 0, 115, 125], [0, 0, 116, 110], [0, 1, 100, 110],
+                            [1, 0, 100, 110], [0, 0, 100, 126]])  # fmt: skip
+    found = overlaps(windows, windows, 16)
+    assert found.diagonal().all()
+    assert torch.equal(found, found.T)
+    pairs = [(i, j) for i, j in found.nonzero().tolist() if i < j]
+    assert pairs == [(0, 1), (1, 2), (1, 5)]
+    assert torch.equal(overlaps(windows[2:4], windows, 16), found[2:4])
+
+
+def test_overlapping_windows_need_not_be_negatives():
+    batch = synthetic_batch(4)  # anchors one bin apart: all four overlap
+    model = MixHicPretrain(MixHicConfig(channels=8, heads=1, depth=1, window_bins=16, positions=400))
+    told_apart = PairedPretraining().step(model, batch).terms["contrastive"]
+    alone = PairedPretraining(PairLossConfig(overlapping_negatives=False)).step(model, batch)
+    assert told_apart.item() > 1
+    assert alone.terms["contrastive"].item() == 0  # nothing left to tell a window from
+    batch.x[3] += 100
+    one_apart = PairedPretraining(PairLossConfig(overlapping_negatives=False)).step(model, batch)
+    assert one_apart.terms["contrastive"].item() > 0
+
+
+def test_a_tally_goes_on_from_its_state():
+    whole, first, second = Tally(False), Tally(False), Tally(False)
+    parts = [LossParts(torch.tensor(value), {"term": torch.tensor(value / 3)}) for value in (0.1, 0.7, 0.3)]
+    for part in parts:
+        whole.add(part, 5)
+    first.add(parts[0], 5)
+    second.load(first.state(), torch.device("cpu"))
+    for part in parts[1:]:
+        second.add(part, 5)
+    assert second.means() == whole.means()
+    assert whole.means()["loss"] == pytest.approx(1.1 / 3)
+    assert Tally(False).means() == {}

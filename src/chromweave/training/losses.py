@@ -5,19 +5,44 @@ Where the paper (arXiv 2504.09060) and its published code differ, both forms are
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["MappingForm", "OrthogonalForm", "contrastive", "mapping", "orthogonal"]
+__all__ = ["Candidates", "MappingForm", "OrthogonalForm", "contrastive", "mapping", "orthogonal"]
 
 OrthogonalForm = Literal["squared", "inner"]
 MappingForm = Literal["squared", "unit"]
 
 
-def contrastive(first: Tensor, second: Tensor, temperature: Tensor | float) -> Tensor:
+@dataclass(frozen=True)
+class Candidates:
+    """What the rows of a contrastive loss are compared with, where it is more than themselves.
+
+    Attributes
+    ----------
+    first, second
+        (all windows, channels), e.g. those of all processes.
+    own
+        Place of row 0 among them; the other rows follow.
+    """
+
+    first: Tensor
+    second: Tensor
+    own: int
+
+
+def contrastive(
+    first: Tensor,
+    second: Tensor,
+    temperature: Tensor | float,
+    *,
+    candidates: Candidates | None = None,
+    excluded: Tensor | None = None,
+) -> Tensor:
     """Symmetric InfoNCE: row i of `first` belongs to row i of `second` and to no other.
 
     Parameters
@@ -26,15 +51,34 @@ def contrastive(first: Tensor, second: Tensor, temperature: Tensor | float) -> T
         (windows, channels), e.g. unit tokens averaged over a window.
     temperature
         Divides the inner products.
+    candidates
+        What each row is compared with; None compares the rows with one another.
+    excluded
+        (windows, candidates), True for pairs that are no negatives of each other, in either direction. A
+        row's own partner always stays.
 
     Returns
     -------
     Tensor
-        Scalar; about ln(windows) before anything is learned.
+        Scalar, in single precision or better; about ln(candidates) before anything is learned.
     """
-    logits = first @ second.T / temperature
-    target = torch.arange(len(first), device=first.device)
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+    precision = torch.promote_types(first.dtype, torch.float32)
+    with torch.autocast(first.device.type, enabled=False):
+        first, second = first.to(precision), second.to(precision)
+        if candidates is None:
+            own = 0
+            forward = first @ second.T / temperature
+            backward = forward.T
+        else:
+            own = candidates.own
+            forward = first @ candidates.second.to(precision).T / temperature
+            backward = second @ candidates.first.to(precision).T / temperature
+        target = torch.arange(own, own + len(first), device=first.device)
+        if excluded is not None:
+            excluded = excluded.clone()
+            excluded[torch.arange(len(first), device=first.device), target] = False
+            forward, backward = (logits.masked_fill(excluded, -torch.inf) for logits in (forward, backward))
+        return (F.cross_entropy(forward, target) + F.cross_entropy(backward, target)) / 2
 
 
 def orthogonal(

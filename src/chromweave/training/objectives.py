@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from ..batch import LossParts, MapTrackBatch, PairedTokens
 from ..errors import ConfigError
-from .losses import MappingForm, OrthogonalForm, contrastive, mapping, orthogonal
+from .distributed import any_of_us, from_first, gathered, joined, rank, summed, world
+from .losses import Candidates, MappingForm, OrthogonalForm, contrastive, mapping, orthogonal
 
 __all__ = [
     "LoopClassification",
@@ -25,6 +26,7 @@ __all__ = [
     "PairedPretraining",
     "Staged",
     "Tally",
+    "overlaps",
     "partner_ranks",
     "score",
 ]
@@ -83,7 +85,11 @@ def score(
 
 
 class Tally:
-    """Running means of the loss and its terms, and the outputs of every sample seen."""
+    """Running means of the loss and its terms, and the outputs of every sample seen.
+
+    Where several processes train, each counts what it sees, and :meth:`means` and :meth:`summary`, which all
+    of them have to call, are those of everything.
+    """
 
     def __init__(self, keep_outputs: bool = True) -> None:
         self.samples = 0
@@ -102,12 +108,50 @@ class Tally:
 
     def means(self) -> dict[str, float]:
         """Mean per sample of the loss and its terms; empty where nothing was seen."""
-        return {name: value.item() / self.samples for name, value in self._sums.items()}
+        sums, samples = self._totals()
+        return {name: value / samples for name, value in sums.items()}
+
+    def _totals(self) -> tuple[dict[str, float], float]:
+        """Sums and number of samples, over all processes."""
+        own = {name: value.item() for name, value in self._sums.items()}
+        if world() == 1:
+            return own, self.samples
+        names = list(own)
+        if any_of_us(not own):  # a split of one batch has work for one process
+            names = from_first(list(dict.fromkeys(name for seen in joined(names) or [] for name in seen)))
+        totals = summed({"": float(self.samples), **{name: own.get(name, 0.0) for name in names}})
+        samples = totals.pop("")
+        return totals, samples
 
     def summary(self, objective: Objective[Any]) -> dict[str, float]:
         """The means and the objective's scores."""
-        outputs = {name: torch.cat(parts) for name, parts in (self._outputs or {}).items()}
-        return {**self.means(), **(objective.summarise(outputs) if outputs else {})}
+        means, everything = self.means(), joined(self._outputs or {})
+        scores: dict[str, float] = {}
+        if everything is not None:
+            outputs = {name: _in_order([one[name] for one in everything if name in one])
+                       for name in everything[0]}  # fmt: skip
+            scores = objective.summarise(outputs) if outputs else {}
+        return {**means, **from_first(scores)}
+
+    def state(self) -> dict[str, Any]:
+        """Sums and number of samples over all processes, for a checkpoint."""
+        if world() == 1:
+            return {"samples": self.samples, "sums": dict(self._sums)}
+        sums, samples = self._totals()
+        double = {name: torch.tensor(value, dtype=torch.float64) for name, value in sums.items()}
+        return {"samples": int(samples), "sums": double}
+
+    def load(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Go on from a saved state, which the first process takes up for all."""
+        if rank() == 0:
+            self.samples = state["samples"]
+            self._sums = {name: value.to(device) for name, value in state["sums"].items()}
+
+
+def _in_order(parts: list[list[Tensor]]) -> Tensor:
+    """Rows as one process would have them: batch i was dealt to process i modulo their number."""
+    longest = max(len(part) for part in parts)
+    return torch.cat([part[i] for i in range(longest) for part in parts if i < len(part)])
 
 
 @dataclass(frozen=True)
@@ -133,6 +177,12 @@ class PairLossConfig:
         (``"source"``), or the tokens it aims at, too (``"all"``, the paper's).
     mapping_after
         Part of the epochs, at the start, that the mapping loss sits out.
+    gather_negatives
+        Whether, where several processes train, a window is told apart from those of all of them, as one
+        process with the whole batch would, or from those of its own process only. Validation never gathers.
+    overlapping_negatives
+        Whether windows whose maps overlap (same store and chromosome, both anchors closer than a window's
+        side) are told apart. They show part of the same pixels, which is an argument for False.
     """
 
     contrastive: float = 1.0
@@ -142,6 +192,8 @@ class PairLossConfig:
     mapping_form: MappingForm = "squared"
     mapping_teaches: Literal["inference", "source", "all"] = "inference"
     mapping_after: float = 0.0
+    gather_negatives: bool = True
+    overlapping_negatives: bool = True
 
     def __post_init__(self) -> None:
         weights = (self.contrastive, self.orthogonal, self.mapping)
@@ -180,7 +232,7 @@ class PairedPretraining:
         maps = torch.cat([pair.map_invariant, pair.map_specific], dim=-1)
         track_invariant, map_invariant = pair.track_invariant.mean(1), pair.map_invariant.mean(1)
         terms = {
-            "contrastive": contrastive(track_invariant, map_invariant, pair.temperature),
+            "contrastive": self._contrastive(model, batch, track_invariant, map_invariant, pair.temperature),
             "orthogonal": orthogonal(
                 track_invariant,
                 pair.track_specific.mean(1),
@@ -198,6 +250,20 @@ class PairedPretraining:
             cosine = (_cosine(pair.map_from_tracks, maps) + _cosine(pair.tracks_from_map, tracks)) / 2
         outputs = {"tracks": track_invariant, "maps": map_invariant, "cosine": cosine}
         return LossParts(total, {**terms, "temperature": pair.temperature}, outputs)
+
+    def _contrastive(
+        self, model: nn.Module, batch: MapTrackBatch, tracks: Tensor, maps: Tensor, temperature: Tensor
+    ) -> Tensor:
+        gather = self.config.gather_negatives and world() > 1 and model.training
+        candidates = excluded = None
+        if gather:
+            both = torch.stack([tracks, maps], dim=1)
+            everyone = gathered(both.to(torch.promote_types(both.dtype, torch.float32)))
+            candidates = Candidates(everyone[:, 0], everyone[:, 1], rank() * len(tracks))
+        if not self.config.overlapping_negatives:
+            places = torch.stack([batch.store, batch.chrom, batch.x, batch.y], dim=1)
+            excluded = overlaps(places, gathered(places) if gather else places, batch.contact_map.shape[-1])
+        return contrastive(tracks, maps, temperature, candidates=candidates, excluded=excluded)
 
     def _mapping(self, inferred: Tensor, target: Tensor) -> Tensor:
         target = target if self.config.mapping_teaches == "all" else target.detach()
@@ -221,6 +287,25 @@ class PairedPretraining:
             "uniformity": (_uniformity(tracks) + _uniformity(maps)) / 2,
             "mapping_cosine": outputs["cosine"].double().mean().item(),
         }
+
+
+def overlaps(first: Tensor, second: Tensor, side: int) -> Tensor:
+    """Which windows share pixels of one map.
+
+    Parameters
+    ----------
+    first, second
+        (windows, 4) integers: store, chromosome, and anchor bins x and y of each window.
+    side
+        Of a window, bins.
+
+    Returns
+    -------
+    Tensor
+        (windows of `first`, windows of `second`) booleans.
+    """
+    same = (first[:, None, :2] == second[None, :, :2]).all(-1)
+    return same & ((first[:, None, 2:] - second[None, :, 2:]).abs() < side).all(-1)
 
 
 def _cosine(first: Tensor, second: Tensor) -> Tensor:
