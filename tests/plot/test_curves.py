@@ -93,6 +93,36 @@ def test_training_of_one_epoch_shows_points(by_gid):
     image_bytes(figure)
 
 
+def test_chance_is_a_line_on_an_axis_of_ratios(by_gid, texts, assert_legible):
+    table = metrics(names=("top1", "loss"), splits=("valid",))
+    table.loc[table["metric"] == "top1", "value"] = [0.0, 0.02, 0.4]
+    figure = training_figure(table, chance={"top1": 0.01})
+    retrieval, loss = figure.axes
+    (line,) = by_gid(retrieval, "chance")
+    assert set(line.get_ydata()) == {0.01}
+    assert (line.get_color(), line.get_linestyle()) == (GREY, ":")
+    assert (retrieval.get_yscale(), loss.get_yscale()) == ("log", "linear")
+    assert retrieval.get_ylim() == pytest.approx((0.005, 0.8))  # half the least above 0, twice the most
+    assert not by_gid(loss, "chance")
+    assert by_gid(retrieval, "valid")[0].get_ydata().tolist() == [0.0, 0.02, 0.4]
+    assert "chance" in texts(figure)
+    assert_legible(figure)
+
+
+def test_a_run_at_chance_has_a_line_and_ticks(by_gid, assert_legible):
+    table = metrics(names=("top1",), splits=("valid",)).assign(value=0.0)
+    figure = training_figure(table, chance={"top1": 0.02})
+    (ax,) = figure.axes
+    assert ax.get_ylim() == pytest.approx((0.01, 0.2))
+    assert_legible(figure)
+
+
+def test_named_metrics_are_shown_in_their_order(texts):
+    figure = training_figure(metrics(names=("a", "b", "c")), names={"c": "third", "d": "none", "a": "first"})
+    assert [ax.get_title("left") for ax in figure.axes] == ["third", "first"]
+    assert "chance" not in texts(figure)
+
+
 def test_values_that_are_not_finite_are_left_out(by_gid, texts):
     table = metrics()
     table.loc[table["metric"] == "auroc", "value"] = np.nan

@@ -243,3 +243,68 @@ def test_a_whole_report_has_distinct_anchors(view, calls, metrics, compartments,
         "files",
     ]  # fmt: skip
     assert len(render(report)) < 3_000_000
+
+
+def pretraining(epochs=(1, 2, 3), splits=("train", "valid")):
+    """Loss 4, 1, 2; top 1 0.01, 0.2, 0.1; chance 0.01."""
+    values = {
+        "loss": (4.0, 1.0, 2.0),
+        "orthogonal": (0.5, 0.25, 0.125),
+        "retrieval_top1": (0.01, 0.2, 0.1),
+        "retrieval_top5": (0.05, 0.4, 0.3),
+        "retrieval_chance": (0.01, 0.01, 0.01),
+        "mapping_cosine": (0.1, 0.8, 0.9),
+    }
+    rows = [
+        (10 * epoch, epoch, split, name, of[epoch - 1])
+        for epoch in epochs
+        for split in splits
+        for name, of in values.items()
+        if split == "valid" or name in ("loss", "orthogonal")
+    ]
+    return pd.DataFrame(rows, columns=["step", "epoch", "split", "metric", "value"])
+
+
+def test_pretraining_stands_beside_chance():
+    section = sections.pretraining_section(pretraining(), notes=("A note.",))
+    learned, optimised = section.figures
+    assert b'id="chance"' in learned.image
+    assert b'id="chance"' not in optimised.image
+    assert "the dotted line is chance" in learned.caption
+    assert section.prose[-1] == "A note."
+    (table,) = section.tables
+    assert table.columns == (
+        "score", "after the first epoch", "of the kept epoch 2", "after the last epoch", "chance",
+        "times chance",
+    )  # fmt: skip
+    assert table.rows == (
+        ("loss", "4", "1", "2", None, None),
+        ("retrieval, top 1", "0.01", "0.2", "0.1", "0.01", "20.0"),
+        ("retrieval, top 5", "0.05", "0.4", "0.3", "0.05", "8.0"),
+        ("mapping cosine", "0.1", "0.8", "0.9", None, None),
+        ("orthogonality (0 is best)", "0.5", "0.25", "0.125", None, None),
+    )
+
+
+def test_pretraining_without_validation_says_so():
+    section = sections.pretraining_section(pretraining(splits=("train",)))
+    assert len(section.figures) == 1
+    assert section.tables == ()
+    assert section.prose[-1] == "There was no validation: nothing is known of held-out windows."
+
+
+def test_validation_without_numbers_is_none():
+    table = pretraining(epochs=(1,))
+    table.loc[table["split"] == "valid", "value"] = np.nan
+    assert sections.pretraining_section(table).tables == ()
+
+
+def test_pretraining_that_has_not_begun_is_empty():
+    assert sections.pretraining_section(pretraining(epochs=())).empty
+
+
+def test_a_value_that_is_no_number_is_a_dash():
+    table = pretraining()
+    table.loc[(table["metric"] == "mapping_cosine") & (table["epoch"] == 1), "value"] = np.nan
+    page = render(Report("t", (), {}, [sections.pretraining_section(table)]))
+    assert "<td>mapping cosine</td><td>–</td><td>0.8</td>" in page

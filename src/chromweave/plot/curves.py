@@ -93,7 +93,13 @@ def _guide(ax: Axes, table: pd.DataFrame, slope: float) -> None:
 
 
 @styled
-def training_figure(metrics: pd.DataFrame, *, title: str = "") -> Figure:
+def training_figure(
+    metrics: pd.DataFrame,
+    *,
+    title: str = "",
+    names: Mapping[str, str] | None = None,
+    chance: Mapping[str, float] | None = None,
+) -> Figure:
     """Every metric of a training run in its own panel: training solid, validation dashed.
 
     Parameters
@@ -103,23 +109,34 @@ def training_figure(metrics: pd.DataFrame, *, title: str = "") -> Figure:
         an epoch, the optimiser step otherwise. Values that are not finite are left out.
     title
         Written above the panels.
+    names
+        Metric -> title of its panel, in the order of the panels; metrics not named are left out. Without it,
+        all are shown under their own names.
+    chance
+        Metric -> what a model that knows nothing scores, above 0: a dotted line, on a logarithmic axis, where
+        each step up is as many times chance. Values of 0 lie below the axis.
     """
+    chance = chance or {}
     shown = metrics[np.isfinite(metrics["value"].to_numpy(np.float64))]
-    names = list(dict.fromkeys(shown["metric"].astype(str)))
-    columns = min(max(len(names), 1), 3)
-    rows = max(1, -(-len(names) // columns))
+    found = dict.fromkeys(shown["metric"].astype(str))
+    titles = {name: name for name in found} if names is None else {n: names[n] for n in names if n in found}
+    shown = shown[shown["metric"].astype(str).isin(titles)]
+    columns = min(max(len(titles), 1), 3)
+    rows = max(1, -(-len(titles) // columns))
     figure = new_figure({1: 4.8, 2: 7.6, 3: WIDTH}[columns], 2.35 * rows + 0.5)
-    if not names:
+    if not titles:
         say_nothing(figure.add_subplot(), "no metrics")
     x = _progress_column(shown)
-    for i, name in enumerate(names, 1):
+    for i, (name, heading) in enumerate(titles.items(), 1):
         ax = figure.add_subplot(rows, columns, i)
         _draw_metric(ax, shown[shown["metric"].astype(str) == name], x)
-        ax.set_title(wrap(name, 28))
+        if name in chance:
+            _draw_chance(ax, chance[name])
+        ax.set_title(wrap(heading, 28))
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
-    if names:
-        _split_legend(figure, _splits(shown))
+    if titles:
+        _split_legend(figure, _splits(shown), chance=bool(set(chance) & set(titles)))
     return figure
 
 
@@ -153,13 +170,31 @@ def _draw_metric(ax: Axes, rows: pd.DataFrame, x: str) -> None:
     ax.grid(axis="y", color=LIGHT, lw=0.5)
 
 
-def _split_legend(figure: Figure, splits: list[str]) -> None:
+def _draw_chance(ax: Axes, chance: float) -> None:
+    """A line at `chance`, and a logarithmic axis that shows it beside the curves drawn before."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    values = np.concatenate([np.asarray(line.get_ydata(), np.float64) for line in ax.lines])
+    above = np.append(values[values > 0], chance)
+    # At least a decade, so that ticks have something to stand on; before the scale, which asks for values.
+    ax.set_ylim(above.min() / 2, max(2 * above.max(), 10 * above.min()))
+    ax.set_yscale("log", nonpositive="clip")
+    decades = np.log10(above.max() / above.min())
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0,) if decades > 2 else (1.0, 2.0, 5.0)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.axhline(chance, color=GREY, ls=":", lw=1.3, gid="chance")
+
+
+def _split_legend(figure: Figure, splits: list[str], *, chance: bool = False) -> None:
     from matplotlib.lines import Line2D
 
     handles = []
     for split in splits:
         colour, line = _style(split)
         handles.append(Line2D([], [], color=colour, ls=line, marker="o", ms=3, label=split))
+    if chance:
+        handles.append(Line2D([], [], color=GREY, ls=":", lw=1.3, label="chance"))
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
 
 

@@ -42,6 +42,7 @@ __all__ = [
     "files_section",
     "loops_section",
     "map_section",
+    "pretraining_section",
     "tracks_section",
     "training_section",
 ]
@@ -271,6 +272,103 @@ def training_section(runs: Mapping[str, pd.DataFrame], *, notes: Sequence[str] =
     )
     prose = ("Solid: training data. Dashed: validation data, never trained on.", *notes)
     return Section("Training", "training", prose if figures else tuple(notes), figures)
+
+
+_LEARNED = {
+    "retrieval_top1": "retrieval, top 1",
+    "retrieval_top5": "retrieval, top 5",
+    "mapping_cosine": "mapping cosine",
+    "alignment": "alignment (lower is better)",
+    "uniformity": "uniformity (lower is better)",
+    "orthogonal": "orthogonality (0 is best)",
+}
+_OPTIMISED = {
+    "loss": "loss",
+    "contrastive": "contrastive loss",
+    "mapping": "mapping loss",
+    "orthogonal": "orthogonal loss",
+    "temperature": "temperature",
+}
+
+
+def pretraining_section(
+    metrics: pd.DataFrame,
+    *,
+    title: str = "Pre-training",
+    anchor: str = "pretraining",
+    notes: Sequence[str] = (),
+) -> Section:
+    """What pre-training learned: retrieval beside chance, alignment and uniformity, and the losses.
+
+    Parameters
+    ----------
+    metrics
+        A run's metrics (step, epoch, split, metric, value), epochs from 1.
+    title, anchor
+        Heading, and name in the page's address.
+    notes
+        Further paragraphs.
+    """
+    valid = metrics[(metrics["split"].astype(str) == "valid") & metrics["value"].notna()]
+    chance = _retrieval_chance(valid)
+    figures: list[Figure] = []
+    if valid["metric"].isin(_LEARNED).any():
+        caption = (
+            "Validation windows after each epoch. Retrieval: how often a window's own tracks are the nearest "
+            "to its map (top 1), or among the nearest five (top 5), of all validation windows, and the other "
+            "way round; the dotted line is chance. Mapping cosine: of inferred and true tokens. "
+            "Orthogonality: overlap of what a modality shares with the other and what it keeps to itself."
+        )
+        picture = training_figure(valid, title="what was learned", names=_LEARNED, chance=chance)
+        figures.append(figure_from(picture, caption, kind="svg"))
+    if metrics["metric"].isin(_OPTIMISED).any():
+        picture = training_figure(metrics, title="what was optimised", names=_OPTIMISED)
+        caption = "The loss and its terms. Solid: training data. Dashed: validation data, never trained on."
+        figures.append(figure_from(picture, caption, kind="svg"))
+    tables = (_learned_table(valid, chance),) if len(valid) else ()
+    prose = (
+        "A low loss alone says little: where every window looks alike to the model, terms of it fall all the "
+        "same, and retrieval stays at chance. Alignment is the mean squared distance of a map and its own "
+        "tracks, uniformity how evenly windows spread over the sphere; a model that made all windows alike "
+        "would be well aligned and not uniform (0).",
+        *(() if len(valid) else ("There was no validation: nothing is known of held-out windows.",)),
+        *notes,
+    )
+    return Section(title, anchor, prose if figures else tuple(notes), tuple(figures), tables)
+
+
+def _retrieval_chance(valid: pd.DataFrame) -> dict[str, float]:
+    """What guessing would give, by the latest validation."""
+    known = valid.loc[valid["metric"].astype(str) == "retrieval_chance", "value"]
+    if known.empty:
+        return {}
+    one = float(known.iloc[-1])
+    return {"retrieval_top1": one, "retrieval_top5": min(1.0, 5 * one)}
+
+
+def _learned_table(valid: pd.DataFrame, chance: Mapping[str, float]) -> Table:
+    """Each validation score after the first, the best and the last epoch, beside chance."""
+    wide = valid.pivot_table(index="epoch", columns="metric", values="value", aggfunc="last", observed=True)
+    best = wide["loss"].idxmin() if "loss" in wide else wide.index[-1]
+    columns = {
+        "after the first epoch": wide.iloc[0],
+        f"of the kept epoch {best:g}": wide.loc[best],
+        "after the last epoch": wide.iloc[-1],
+    }
+    rows: list[tuple[Cell, ...]] = []
+    for name, meaning in {"loss": "loss", **_LEARNED}.items():
+        if name not in wide:
+            continue
+        values = [float(column[name]) for column in columns.values()]
+        expected = chance.get(name, np.nan)
+        times = values[1] / expected
+        rows.append((meaning, *map(_short, (*values, expected)), f"{times:.1f}" if times >= 0 else None))
+    caption = "Scores on validation windows; the epoch with the lowest loss is kept."
+    return Table(caption, ("score", *columns, "chance", "times chance"), tuple(rows))
+
+
+def _short(value: float) -> str | None:
+    return f"{value:.4g}" if np.isfinite(value) else None
 
 
 def compartments_section(

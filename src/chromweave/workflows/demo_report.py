@@ -27,6 +27,7 @@ from ..report.sections import (
     files_section,
     loops_section,
     map_section,
+    pretraining_section,
     tracks_section,
     training_section,
 )
@@ -59,6 +60,7 @@ def write_demo_report(material: Material) -> Path:
     sections = [
         map_section(views[0], decay=_decay(material)),
         tracks_section(views),
+        _pretraining(material),
         training_section(_metrics(material), notes=_training_notes(material)),
         _loops(material),
         compartments_section(compartments, _whole(material)),
@@ -176,10 +178,17 @@ def _decay(material: Material) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def _pretraining(material: Material) -> Section | None:
+    import pandas as pd
+
+    path = material.out / "pretrain" / "metrics.csv"
+    return pretraining_section(pd.read_csv(path)) if path.is_file() else None
+
+
 def _metrics(material: Material) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
-    runs = {"pre-training": "pretrain", "loop fine-tuning": "loop-model", "graph autoencoder": "graph"}
+    runs = {"loop fine-tuning": "loop-model", "graph autoencoder": "graph"}
     return {
         name: pd.read_csv(material.out / folder / "metrics.csv")
         for name, folder in runs.items()
