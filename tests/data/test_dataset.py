@@ -171,6 +171,16 @@ def test_only_the_split_asked_for(stores, tables):
     assert torch.isnan(every.batch(list(range(5))).label).all()
 
 
+def test_several_splits_only_as_a_tuple(stores, tables):
+    sizes = {split: len(WindowDataset(stores, tables, TRANSFORM, split=split)) for split in ("train", "test")}
+    both = WindowDataset(stores, tables, TRANSFORM, split=("train", "test"))
+    assert len(both) == sum(sizes.values())
+    assert both.chromosomes == ("chr1", "chr3")
+    for wrong in ((), ("train", "predict"), "train,test"):
+        with pytest.raises(ConfigError, match="a split is one of"):
+            WindowDataset(stores, tables, TRANSFORM, split=wrong)
+
+
 def test_candidates_made_by_hand(stores):
     table = pd.DataFrame(
         {"chrom": "chr1", "x": [500_000], "y": [700_000], "label": np.nan, "split": "", "kind": "c"}

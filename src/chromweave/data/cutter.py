@@ -10,11 +10,12 @@ import numpy as np
 from numba import njit
 
 from ..errors import ConfigError, DataError, ResolutionError
+from .augmentations import Changes, thinned
 from .layers import TRACK_WIDTH
 from .layouts import FAR_LOOKUP, Band
 from .store import RegionStore
 
-__all__ = ["CutWindows", "WindowCutter"]
+__all__ = ["CutChromosome", "CutWindows", "WindowCutter"]
 
 _RAW = "raw"
 
@@ -78,7 +79,7 @@ class WindowCutter:
     window_bins: int = 50
     weight: str = "default"
     scaled: bool = True
-    _ready: dict[str, _Chromosome] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _ready: dict[str, CutChromosome] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.window_bins <= 0 or self.window_bins % 2:
@@ -106,7 +107,14 @@ class WindowCutter:
         """Track positions of a window: two segments of `window_bins` bins, in steps of 100 bp."""
         return 2 * self.window_bins * self.resolution // TRACK_WIDTH
 
-    def cut(self, chroms: Sequence[str], chrom: np.ndarray, x: np.ndarray, y: np.ndarray) -> CutWindows:
+    def cut(
+        self,
+        chroms: Sequence[str],
+        chrom: np.ndarray,
+        x: np.ndarray,
+        y: np.ndarray,
+        changes: Changes | None = None,
+    ) -> CutWindows:
         """Cut a batch.
 
         Parameters
@@ -117,52 +125,71 @@ class WindowCutter:
             Index into `chroms` of each window.
         x, y
             Anchor bins of each window.
+        changes
+            Augmentations; none if not given.
 
         Raises
         ------
         DataError
-            A window sticks out of its chromosome.
+            A window sticks out of its chromosome, or counts that are no integers are to be thinned.
         ChromosomeError, WeightError
             Not in the store.
         """
         chrom, x, y = (np.ascontiguousarray(values, np.int64) for values in (chrom, x, y))
         side, n = self.window_bins, len(x)
+        changes = changes or Changes.none(n)
         maps = np.empty((n, side, side), np.float32)
         mask = np.empty((n, side, side), np.bool_)
         tracks = np.empty((n, self.positions, len(self.tracks)), np.float32)
         track_mask = np.empty(tracks.shape, np.bool_)
         for index in np.unique(chrom):
             rows = np.flatnonzero(chrom == index)
-            here = self._chromosome(chroms[index])
+            here, change = self.chromosome(chroms[index]), changes[rows]
             here.require_inside(x[rows], y[rows], side // 2)
+            here.require_countable(change)
             _cut_maps(
                 here.band.near,
                 here.band.far,
                 here.band.overflow_keys,
                 here.band.overflow_counts,
                 here.weight,
-                here.scale,
                 x[rows],
                 y[rows],
+                change.flipped,
+                change.kept,
+                change.keys,
                 rows,
                 maps,
                 mask,
             )
             starts = (np.stack([x[rows], y[rows]]) - side // 2) * self.resolution // TRACK_WIDTH
             for column, stored in enumerate(here.tracks):
-                if stored.dtype == np.float16:
-                    bits = stored.view(np.uint16)
-                    _cut_half_track(bits, _HALF_FLOATS, starts, rows, column, tracks, track_mask)
-                else:
-                    _cut_full_track(stored, starts, rows, column, tracks, track_mask)
+                half = stored.dtype == np.float16
+                _cut_track(
+                    stored.view(np.uint16) if half else stored,
+                    _HALF_FLOATS if half else None,
+                    starts,
+                    change.flipped,
+                    rows,
+                    column,
+                    tracks,
+                    track_mask,
+                )
         return CutWindows(maps, mask, tracks, track_mask)
 
-    def _chromosome(self, chrom: str) -> _Chromosome:
+    def chromosome(self, chrom: str) -> CutChromosome:
+        """What is needed of one chromosome.
+
+        Raises
+        ------
+        ChromosomeError, WeightError
+            Not in the store.
+        """
         if chrom not in self._ready:
             self._ready[chrom] = self._prepare(chrom)
         return self._ready[chrom]
 
-    def _prepare(self, chrom: str) -> _Chromosome:
+    def _prepare(self, chrom: str) -> CutChromosome:
         layer = self.store.layer(chrom, self.resolution)
         band = layer.layout
         assert isinstance(band, Band)
@@ -170,28 +197,41 @@ class WindowCutter:
             weight, scale = np.where(layer.valid(), 1.0, np.nan), 1.0
         else:
             weight, scale = layer.weight(self.weight), layer.scale(self.weight) if self.scaled else 1.0
-        return _Chromosome(
+        return CutChromosome(
             name=f"{self.store.path}: {layer.chrom}",
             n_bins=layer.n_bins,
             band=band,
-            weight=np.ascontiguousarray(weight),
-            scale=scale,
+            weight=np.asarray(weight * np.sqrt(scale)),
             tracks=tuple(np.asarray(self.store.track(name, chrom).mean) for name in self.tracks),
         )
 
 
 @dataclass(frozen=True)
-class _Chromosome:
-    """What the kernels need of one chromosome."""
+class CutChromosome:
+    """What windows of one chromosome are cut from.
+
+    Parameters
+    ----------
+    name
+        Store and chromosome, for messages.
+    n_bins
+        Bins.
+    band
+        The contacts.
+    weight
+        float64 (n_bins,): balanced contacts of i and j are counts times the weights of both; NaN if masked.
+    tracks
+        float16 or float32: 100 bp means of each track, NaN where there is no data.
+    """
 
     name: str
     n_bins: int
     band: Band
     weight: np.ndarray
-    scale: float
     tracks: tuple[np.ndarray, ...]
 
     def require_inside(self, x: np.ndarray, y: np.ndarray, half: int) -> None:
+        """Raise DataError if a window around one of the anchors sticks out of the chromosome."""
         low, high = np.minimum(x, y), np.maximum(x, y)
         outside = np.flatnonzero((low < half) | (high + half > self.n_bins))
         if len(outside):
@@ -199,6 +239,14 @@ class _Chromosome:
             raise DataError(
                 f"{self.name}: the window at bins ({x[first]}, {y[first]}) sticks out of the chromosome; "
                 f"anchors from {half} to {self.n_bins - half} are possible. Make the window table again."
+            )
+
+    def require_countable(self, changes: Changes) -> None:
+        """Raise DataError if contacts are to be thinned that are no counts."""
+        if self.band.near.dtype.kind == "f" and (changes.kept < 1).any():
+            raise DataError(
+                f"{self.name}: the contacts are no integers, and only counts can be thinned; "
+                "leave out the augmentation 'thin', or build the store from counts."
             )
 
 
@@ -217,9 +265,11 @@ def _cut_maps(
     keys: Any,
     counts: Any,
     weight: Any,
-    scale: float,
     x: Any,
     y: Any,
+    flipped: Any,
+    kept: Any,
+    draws: Any,
     rows: Any,
     maps: Any,
     mask: Any,
@@ -231,33 +281,35 @@ def _cut_maps(
     width = split + far.shape[1]
     for k in range(len(rows)):
         values, valid = maps[rows[k]], mask[rows[k]]
+        thin = kept[k] < 1
+        first, step = (half - 1, -1) if flipped[k] else (-half, 1)
         for a in range(side):
-            i = x[k] - half + a
-            row_weight = weight[i] * scale
+            i = x[k] + first + a * step
             for b in range(side):
-                j = y[k] - half + b
+                j = y[k] + first + b * step
                 low, d = (i, j - i) if j >= i else (j, i - j)
-                factor = row_weight * weight[j]
+                factor = weight[i] * weight[j]
                 if d >= width or np.isnan(factor):
                     values[a, b] = 0
                     valid[a, b] = False
                     continue
                 valid[a, b] = True
                 if d < split:
-                    values[a, b] = near[low, d] * factor
-                    continue
-                count = far[low, d - split]
-                if count == FAR_LOOKUP:
-                    values[a, b] = _far_count(keys, counts, low * width + d) * factor
+                    count = np.float64(near[low, d])
                 else:
-                    values[a, b] = count * factor
+                    count = np.float64(far[low, d - split])
+                    if count == FAR_LOOKUP:
+                        count = np.float64(_far_count(keys, counts, low * width + d))
+                if thin and count > 0:
+                    count = thinned(int(count), kept[k], draws[k], low * width + d) / kept[k]
+                values[a, b] = count * factor
 
 
 @njit(cache=True, nogil=True)
-def _cut_half_track(
-    stored: Any, table: Any, starts: Any, rows: Any, column: int, tracks: Any, track_mask: Any
+def _cut_track(
+    stored: Any, table: Any, starts: Any, flipped: Any, rows: Any, column: int, tracks: Any, track_mask: Any
 ) -> None:
-    """Both segments of a float16 track into column `column`: its bits index a table of float32 values.
+    """Both segments of a track into column `column`; the bits of float16 index a table of float32 values.
 
     numba converts float16 slowly, and a table of all 65,536 values stays in the processor's cache.
     """
@@ -267,27 +319,12 @@ def _cut_half_track(
             values = tracks[rows[k], part * segment : (part + 1) * segment]
             valid = track_mask[rows[k], part * segment : (part + 1) * segment]
             here = stored[starts[part, k] : starts[part, k] + segment]
+            first, step = (segment - 1, -1) if flipped[k] else (0, 1)
             for p in range(len(here)):
-                value = table[here[p]]
+                value = here[p] if table is None else table[here[p]]
                 known = value == value
-                values[p, column] = value if known else np.float32(0)
-                valid[p, column] = known
-            values[len(here) :, column] = 0
-            valid[len(here) :, column] = False
-
-
-@njit(cache=True, nogil=True)
-def _cut_full_track(stored: Any, starts: Any, rows: Any, column: int, tracks: Any, track_mask: Any) -> None:
-    """Both segments of a float32 track into column `column`."""
-    segment = tracks.shape[1] // 2
-    for k in range(len(rows)):
-        for part in range(2):
-            values = tracks[rows[k], part * segment : (part + 1) * segment]
-            valid = track_mask[rows[k], part * segment : (part + 1) * segment]
-            here = stored[starts[part, k] : starts[part, k] + segment]
-            for p in range(len(here)):
-                known = here[p] == here[p]
-                values[p, column] = here[p] if known else np.float32(0)
-                valid[p, column] = known
-            values[len(here) :, column] = 0
-            valid[len(here) :, column] = False
+                values[first + p * step, column] = value if known else np.float32(0)
+                valid[first + p * step, column] = known
+            for p in range(len(here), segment):
+                values[first + p * step, column] = 0
+                valid[first + p * step, column] = False

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Sequence
+from dataclasses import dataclass
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from ..batch import MapTrackBatch
 from ..errors import ConfigError, DataError
-from .cutter import CutWindows, WindowCutter
+from .augmentations import Changes, draw, jittered
+from .cutter import WindowCutter
 from .order import EpochBatches, Picked
 from .store import RegionStore
 from .tables import SPLITS, check_windows, select_split
@@ -28,7 +32,48 @@ if TYPE_CHECKING:
 
 __all__ = ["WindowDataset", "WindowLoader", "loader"]
 
-Part = Literal["train", "valid", "test", "predict"]
+Part = Literal["train", "valid", "test", "predict"] | tuple[Literal["train", "valid", "test"], ...]
+
+
+@dataclass(frozen=True)
+class PlacedWindows:
+    """Where and how the windows of a batch are cut; arrays of one value for each.
+
+    Parameters
+    ----------
+    store, chrom
+        Indices.
+    x, y
+        int64: anchor bins, jittered.
+    label
+        float32: targets.
+    swapped
+        bool: rows are to be the y segment.
+    changes
+        What happens while they are cut.
+    """
+
+    store: np.ndarray
+    chrom: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    label: np.ndarray
+    swapped: np.ndarray
+    changes: Changes
+
+    def rows_and_columns(self) -> tuple[np.ndarray, np.ndarray]:
+        """Anchor bins of the maps' rows and of their columns."""
+        return np.where(self.swapped, self.y, self.x), np.where(self.swapped, self.x, self.y)
+
+
+@dataclass(frozen=True)
+class CutTensors:
+    """Windows as they are in the store (see :class:`CutWindows`), as tensors."""
+
+    maps: Float[Tensor, "batch bins bins"]
+    mask: Bool[Tensor, "batch bins bins"]
+    tracks: Float[Tensor, "batch positions tracks"]
+    track_mask: Bool[Tensor, "batch positions tracks"]
 
 
 class WindowDataset(Dataset[MapTrackBatch]):
@@ -43,8 +88,9 @@ class WindowDataset(Dataset[MapTrackBatch]):
     transform
         What is done to contacts and signal.
     split
-        ``"train"``, ``"valid"`` or ``"test"``, which has to be asked for by name; ``"predict"`` takes all
-        rows and hides their labels.
+        ``"train"``, ``"valid"`` or ``"test"``, which has to be asked for by name; several as a tuple, such as
+        ``("train", "test")``, which leaves no chromosome for a test; ``"predict"`` takes all rows and hides
+        their labels.
     seed
         Of the augmentations.
     resolution, window_bins
@@ -78,15 +124,16 @@ class WindowDataset(Dataset[MapTrackBatch]):
     ) -> None:
         if len(stores) != len(tables) or not stores:
             raise ConfigError(f"one table for each store is needed, not {len(tables)} for {len(stores)}.")
-        if transform.augmentations and split != "train":
-            raise ConfigError(f"augmentations are for training; the {split} split takes none.")
+        if transform.augmentations and "train" not in ((split,) if isinstance(split, str) else split):
+            raise ConfigError(f"augmentations are for training; the {_named(split)} split takes none.")
         self.transform, self.split, self.seed = transform, split, seed
-        self._cutters, rows = [], []
+        self.cutters: list[WindowCutter] = []
+        rows = []
         for store, table in zip(stores, tables, strict=True):
             geometry = _geometry(table, store, resolution, window_bins)
-            self._cutters.append(_cutter(store, geometry, transform))
+            self.cutters.append(_cutter(store, geometry, transform))
             rows.append(_rows(table, split))
-        if len({(cutter.window_bins, cutter.resolution) for cutter in self._cutters}) > 1:
+        if len({(cutter.window_bins, cutter.resolution) for cutter in self.cutters}) > 1:
             raise DataError("the tables differ in resolution or window size; give those of one geometry.")
         self.sizes = tuple(len(one) for one in rows)
         self.chromosomes, self._chrom = _numbered([one["chrom"] for one in rows])
@@ -98,18 +145,21 @@ class WindowDataset(Dataset[MapTrackBatch]):
         self._label = np.concatenate([one["label"].to_numpy(np.float32) for one in rows])
         if split == "predict":
             self._label[:] = np.nan
+        self._n_bins = _sizes(self.cutters, self.chromosomes) if "jitter" in transform.augmentations else None
         if not len(self):
-            raise DataError(f"no window of the tables is in the {split} split; ask for another with split=.")
+            raise DataError(
+                f"no window of the tables is in the {_named(split)} split; ask for another with split=."
+            )
 
     @property
     def resolution(self) -> int:
         """Bin size of the windows, bp."""
-        return self._cutters[0].resolution
+        return self.cutters[0].resolution
 
     @property
     def window_bins(self) -> int:
         """Side of the windows, bins."""
-        return self._cutters[0].window_bins
+        return self.cutters[0].window_bins
 
     def __len__(self) -> int:
         return len(self._x)
@@ -124,54 +174,51 @@ class WindowDataset(Dataset[MapTrackBatch]):
 
     def batch(self, windows: Sequence[int] | np.ndarray, epoch: int = 0) -> MapTrackBatch:
         """The windows with these numbers as one batch, in that order; `epoch` moves the augmentations on."""
+        placed = self.placed(windows, epoch)
+        return self.assembled(placed, self._cut(placed))
+
+    def placed(self, windows: Sequence[int] | np.ndarray, epoch: int = 0) -> PlacedWindows:
+        """Where and how the windows with these numbers are cut in an epoch."""
         chosen = np.asarray(windows, np.int64)
-        cut = self._cut(chosen)
-        swapped = self._swapped(chosen, epoch)
-        maps = self.transform.of_contacts(cut.maps, cut.mask)
-        tracks = self.transform.of_signal(cut.tracks)
-        if swapped.any():
-            maps[swapped] = maps[swapped].transpose(0, 2, 1)
-            cut.mask[swapped] = cut.mask[swapped].transpose(0, 2, 1)
-            half = tracks.shape[1] // 2
-            tracks[swapped] = np.roll(tracks[swapped], half, axis=1)
-            cut.track_mask[swapped] = np.roll(cut.track_mask[swapped], half, axis=1)
+        drawn = draw(self.transform, self.seed, epoch, chosen)
+        store, chrom = self._store[chosen], self._chrom[chosen]
+        x, y = self._x[chosen].astype(np.int64), self._y[chosen].astype(np.int64)
+        if self._n_bins is not None:
+            x, y = jittered(x, y, drawn.shift, self.window_bins // 2, self._n_bins[store, chrom])
+        return PlacedWindows(store, chrom, x, y, self._label[chosen], drawn.swapped, drawn.changes)
+
+    def assembled(self, placed: PlacedWindows, cut: CutTensors) -> MapTrackBatch:
+        """Windows as they were cut, transformed, on the device where they are."""
+        device = cut.maps.device
         return MapTrackBatch(
-            contact_map=torch.from_numpy(maps[:, None]),
-            contact_mask=torch.from_numpy(cut.mask[:, None]),
-            tracks=torch.from_numpy(tracks),
-            track_mask=torch.from_numpy(cut.track_mask),
-            label=torch.from_numpy(self._label[chosen]),
-            chrom=_indices(self._chrom[chosen]),
-            x=_indices(self._x[chosen]),
-            y=_indices(self._y[chosen]),
-            store=_indices(self._store[chosen]),
+            contact_map=self.transform.of_contacts(cut.maps, cut.mask)[:, None],
+            contact_mask=cut.mask[:, None],
+            tracks=self.transform.of_signal(cut.tracks),
+            track_mask=cut.track_mask,
+            label=torch.from_numpy(placed.label).to(device),
+            chrom=_indices(placed.chrom).to(device),
+            x=_indices(placed.x).to(device),
+            y=_indices(placed.y).to(device),
+            store=_indices(placed.store).to(device),
         )
 
-    def _cut(self, chosen: np.ndarray) -> CutWindows:
-        owner = self._store[chosen]
+    def _cut(self, placed: PlacedWindows) -> CutTensors:
+        x, y = placed.rows_and_columns()
         pieces, order = [], []
-        for index in np.unique(owner):
-            rows = np.flatnonzero(owner == index)
-            mine = chosen[rows]
-            cutter = self._cutters[index]
-            pieces.append(cutter.cut(self.chromosomes, self._chrom[mine], self._x[mine], self._y[mine]))
+        for index in np.unique(placed.store):
+            rows = np.flatnonzero(placed.store == index)
+            changes = placed.changes[rows]
+            cutter = self.cutters[index]
+            pieces.append(cutter.cut(self.chromosomes, placed.chrom[rows], x[rows], y[rows], changes))
             order.append(rows)
+        found = [
+            [torch.from_numpy(getattr(piece, name)) for piece in pieces]
+            for name in ("maps", "mask", "tracks", "track_mask")
+        ]
         if len(pieces) == 1:
-            return pieces[0]
-        back = np.argsort(np.concatenate(order))
-        return CutWindows(
-            *(
-                np.concatenate([getattr(piece, name) for piece in pieces])[back]
-                for name in ("maps", "mask", "tracks", "track_mask")
-            )
-        )
-
-    def _swapped(self, chosen: np.ndarray, epoch: int) -> np.ndarray:
-        """Which windows to mirror: a draw that depends on seed, epoch and window only."""
-        if "swap" not in self.transform.augmentations:
-            return np.zeros(len(chosen), np.bool_)
-        drawn = np.random.default_rng([self.seed, epoch]).random(len(self)) < 0.5
-        return drawn[chosen]
+            return CutTensors(*(one for (one,) in found))
+        back = torch.from_numpy(np.argsort(np.concatenate(order)))
+        return CutTensors(*(torch.cat(several)[back] for several in found))
 
 
 class WindowLoader(DataLoader[MapTrackBatch]):
@@ -298,6 +345,13 @@ def _indices(values: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(values.astype(np.int64))
 
 
+def _sizes(cutters: Sequence[WindowCutter], chromosomes: Sequence[str]) -> np.ndarray:
+    """Bins of each chromosome, int64 (stores, chromosomes)."""
+    return np.array(
+        [[-(-c.store.assembly.length(chrom) // c.resolution) for chrom in chromosomes] for c in cutters]
+    )
+
+
 def _numbered(columns: Sequence[pd.Series]) -> tuple[tuple[str, ...], np.ndarray]:
     """The chromosomes of all tables in order of appearance, and which of them each row is on."""
     import pandas as pd
@@ -311,9 +365,13 @@ def _numbered(columns: Sequence[pd.Series]) -> tuple[tuple[str, ...], np.ndarray
 
 
 def _rows(table: pd.DataFrame, split: Part) -> pd.DataFrame:
-    if split not in (*SPLITS, "predict"):
+    if isinstance(split, str) and split not in (*SPLITS, "predict"):
         raise ConfigError(f"a split is one of {', '.join(SPLITS)} or predict, not {split!r}.")
     return table if split == "predict" else select_split(table, split)
+
+
+def _named(split: Part) -> str:
+    return split if isinstance(split, str) else " and ".join(split)
 
 
 def _geometry(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 from ..errors import ConfigError
 
-__all__ = ["WindowTransform"]
+__all__ = ["Augmentation", "WindowTransform"]
 
-_LEAST_SPREAD = np.float32(0.01)  # a flat window stays flat
+Augmentation = Literal["swap", "flip", "jitter", "thin"]
+
+_LEAST_SPREAD = 0.01  # a flat window stays flat
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,16 @@ class WindowTransform:
     signal
         ``"log2"``: log2(value + 1), negative values as 0. ``"raw"``: as it is.
     augmentations
-        Changes drawn anew for each training window in each epoch; ``"swap"`` exchanges x and y (transposed
-        map, segments exchanged). None by default, and never for validation or test.
+        Changes drawn anew for each training window in each epoch; none by default, and never for validation
+        or test. ``"swap"`` exchanges x and y in every second window (transposed map, segments exchanged).
+        ``"flip"`` reads every second window from the other strand: rows and columns backwards, and each
+        track segment. ``"jitter"`` moves the anchor, on the diagonal along it; a label that speaks of the
+        anchor pixel no longer holds then, so it is for pre-training. ``"thin"`` keeps each contact with one
+        chance for the window, and scales what is left up to the expectation it had.
+    jitter_bins
+        Most bins by which ``"jitter"`` moves each anchor; all moves are equally likely.
+    thin_least
+        ``"thin"`` draws the kept part uniformly from here to 1.
     """
 
     tracks: tuple[str, ...] = ()
@@ -46,47 +59,62 @@ class WindowTransform:
     contacts: Literal["clip", "log1p", "standard"] = "clip"
     clip: float = 255.0
     signal: Literal["log2", "raw"] = "log2"
-    augmentations: tuple[Literal["swap"], ...] = ()
+    augmentations: tuple[Augmentation, ...] = ()
+    jitter_bins: int = 6
+    thin_least: float = 0.25
 
     def __post_init__(self) -> None:
         if self.clip <= 0:
             raise ConfigError(f"clip must be a positive number of contacts, not {self.clip}.")
         if len(set(self.tracks)) != len(self.tracks):
             raise ConfigError(f"a track is named twice in {', '.join(self.tracks)}.")
+        if len(set(self.augmentations)) != len(self.augmentations):
+            raise ConfigError(f"an augmentation is named twice in {', '.join(self.augmentations)}.")
+        if self.jitter_bins < 0:
+            raise ConfigError(f"jitter_bins must be at least 0, not {self.jitter_bins}.")
+        if not 0 < self.thin_least <= 1:
+            raise ConfigError(f"thin_least must lie above 0 and be at most 1, not {self.thin_least}.")
 
-    def of_contacts(self, maps: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-        """Transformed contacts, float32 (windows, bins, bins).
+    def of_contacts(
+        self,
+        maps: Float[Tensor, "*windows bins bins"],
+        mask: Bool[Tensor, "*windows bins bins"] | None = None,
+    ) -> Float[Tensor, "*windows bins bins"]:
+        """Transformed contacts, on the device where they are.
 
         Parameters
         ----------
         maps
             Balanced contacts, 0 where unknown.
         mask
-            Known entries, bool; all if not given. Unknown ones stay 0.
+            Known entries; all if not given. Unknown ones stay 0.
         """
         if self.contacts == "standard":
-            return _standardised(np.log1p(maps), np.ones(maps.shape, np.bool_) if mask is None else mask)
-        clipped = np.minimum(maps, np.float32(self.clip))
+            return _standardised(
+                maps.log1p(), torch.ones_like(maps, dtype=torch.bool) if mask is None else mask
+            )
+        clipped = maps.clamp(max=self.clip)
         if self.contacts == "clip":
-            clipped /= np.float32(self.clip)
-            return clipped
-        np.log1p(clipped, out=clipped)
-        clipped /= np.float32(np.log1p(self.clip))
-        return clipped
+            return clipped.div_(self.clip)
+        return clipped.log1p_().div_(math.log1p(self.clip))
 
-    def of_signal(self, tracks: np.ndarray) -> np.ndarray:
-        """Transformed signal, float32; 0 stays 0."""
+    def of_signal(
+        self, tracks: Float[Tensor, "*windows positions tracks"]
+    ) -> Float[Tensor, "*windows positions tracks"]:
+        """Transformed signal; 0 stays 0."""
         if self.signal == "raw":
             return tracks
-        positive = np.maximum(tracks, np.float32(0))
-        positive += np.float32(1)
-        return np.log2(positive, out=positive)
+        return tracks.clamp(min=0).add_(1).log2_()
 
 
-def _standardised(maps: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Each window's known entries with mean 0 and deviation 1; 0 elsewhere, and where all are equal."""
-    known = np.maximum(mask.sum(axis=(-2, -1), keepdims=True), 1).astype(np.float32)
-    mean = np.where(mask, maps, 0).sum(axis=(-2, -1), keepdims=True) / known
-    centred = np.where(mask, maps - mean, np.float32(0))
-    spread = np.sqrt((centred**2).sum(axis=(-2, -1), keepdims=True) / known)
-    return np.asarray(centred / np.maximum(spread, _LEAST_SPREAD), dtype=np.float32)
+def _standardised(maps: Tensor, mask: Tensor) -> Tensor:
+    """Each window's known entries with mean 0 and deviation 1; 0 elsewhere, and where all are equal.
+
+    Overwrites `maps`.
+    """
+    unknown = ~mask
+    known = mask.sum((-2, -1), keepdim=True).clamp_(min=1)
+    mean = maps.masked_fill_(unknown, 0).sum((-2, -1), keepdim=True) / known
+    centred = maps.sub_(mean).masked_fill_(unknown, 0)
+    spread = (centred.square().sum((-2, -1), keepdim=True) / known).sqrt_()
+    return centred.div_(spread.clamp_(min=_LEAST_SPREAD))
