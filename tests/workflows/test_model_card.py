@@ -131,6 +131,32 @@ def test_test_chromosomes_that_were_trained_on_are_told(tmp_path):
     assert "**Windows of the test split were trained on**" in card
 
 
+def test_fine_tuning_reads_no_test_windows_and_pretraining_may_have(tmp_path):
+    known, unknown = PROVENANCE, without("include_test_chromosomes")
+    told = {}
+    for name, provenance in {
+        "scratch": unknown,
+        "after unknown": {**unknown, "pretrained": "before", "transferred_tensors": 12},
+        "after all": {
+            **known,
+            "pretrained": "before",
+            "transferred_tensors": 12,
+            "include_test_chromosomes": True,
+        },
+    }.items():
+        run = write_run(tmp_path / name, provenance, LoopModel(CONFIG, "map"), LOOPS, mode="map")
+        (told[name],) = [line for line in card_of(run).splitlines() if "of the test split" in line]
+    assert told["scratch"] == "No window of the test split was trained on."
+    assert told["after unknown"].startswith("Whether windows of the test split were trained on is not")
+    assert told["after all"].startswith("**Windows of the test split were trained on**")
+
+
+def test_the_settings_tell_of_test_chromosomes_too(tmp_path):
+    run = write_run(tmp_path / "run", without("include_test_chromosomes"))
+    (run / "config.toml").write_text("include_test_chromosomes = true\n")
+    assert "**Windows of the test split were trained on**" in card_of(run)
+
+
 def test_what_was_not_recorded_is_said_to_be_missing(tmp_path):
     bare = without("data", "include_test_chromosomes", "validation", "best_epoch", "packages")
     card = card_of(write_run(tmp_path / "run", bare))

@@ -260,6 +260,8 @@ def _store_row(store: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _held_out(run: _Run) -> str:
     included = run.provenance.get("include_test_chromosomes", run.settings.get("include_test_chromosomes"))
+    if included is None and run.kind == LOOPS:  # fine-tuning reads no such windows; pre-training may have
+        included = None if "pretrained" in run.provenance else False
     if included is None:
         return "Whether windows of the test split were trained on is not recorded."
     if included:
