@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from ..errors import FileFormatError
+from ..errors import FileFormatError, InterruptedTraining
 from ..files import atomic_path, writing
 from ..progress import notify, track
+from .distributed import first_of_us, wait_for_all
+from .interruption import StopWish
 
-__all__ = ["Checkpoints", "MetricsTable", "ProgressReport"]
+__all__ = ["Checkpoints", "Curve", "MetricsTable", "ProgressReport", "averaging"]
 
 COLUMNS = ("step", "epoch", "split", "metric", "value")
 
@@ -59,31 +64,113 @@ class MetricsTable:
             csv.writer(file, lineterminator="\n").writerows(rows)
 
 
+def _stepped(trainer: L.Trainer, batch_idx: int) -> bool:
+    """Whether the optimiser made a step with this batch."""
+    return (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch
+
+
+class Curve(L.Callback):
+    """Numbers to `metrics.csv`, and to TensorBoard on request; the first process writes those of all.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    log_every
+        Steps between two rows of the training; each epoch's last step has one as well.
+    keep_until
+        See :class:`MetricsTable`.
+    tensorboard
+        Whether to write into `tensorboard/`, too.
+    """
+
+    def __init__(self, run: Path, log_every: int, keep_until: int | None, tensorboard: bool) -> None:
+        self.run, self.log_every, self.keep_until, self.tensorboard = run, log_every, keep_until, tensorboard
+        self._table: MetricsTable | None = None
+        self._board: TensorBoardLogger | None = None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Open what is written to."""
+        if not trainer.is_global_zero:
+            return
+        self._table = MetricsTable(self.run / "metrics.csv", self.keep_until)
+        if self.tensorboard:
+            start = None if self.keep_until is None else self.keep_until + 1
+            self._board = TensorBoardLogger(self.run, name="tensorboard", version="", purge_step=start)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Rows of the training."""
+        due = trainer.global_step % self.log_every == 0 and _stepped(trainer, batch_idx)
+        if due or trainer.is_last_batch:
+            self._write(trainer, "train", pl_module.take_recent())
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Rows of the validation."""
+        self._write(trainer, "valid", pl_module.valid_metrics)
+
+    def _write(self, trainer: L.Trainer, split: str, metrics: Mapping[str, float]) -> None:
+        if self._table is not None:
+            self._table.add(trainer.global_step, trainer.current_epoch + 1, split, metrics)
+        if self._board is not None:
+            named = {f"{split}/{name}": value for name, value in metrics.items()}
+            self._board.log_metrics(named, trainer.global_step)
+
+    def teardown(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
+        """Close what was opened."""
+        if self._board is not None:
+            self._board.finalize("done")
+
+
 class Checkpoints(L.Callback):
-    """After every epoch: `last.ckpt`; `best.ckpt` if the score improved; the end if patience ran out.
+    """States to disk: `last.ckpt`, before it `previous.ckpt`, and `best.ckpt` if an epoch's score improved.
+
+    They are taken after every epoch, every few optimiser steps on request, and when the run is asked to stop,
+    which it does with an :class:`InterruptedTraining` at the end of the step. What is due at the last
+    step of an epoch is done after its validation. A step whose batches are not all in is never saved.
 
     Parameters
     ----------
     directory
-        Where the two files go.
+        Where the files go.
     monitor, mode
         The validation score to watch, and whether ``"min"`` or ``"max"`` of it is best. Where there is no
         validation, the last epoch counts as the best.
     patience
         Epochs without improvement after which training ends; None never ends it early.
+    every
+        Optimiser steps between two checkpoints within an epoch; None takes none there.
+    stop
+        Where a wish to stop is noted.
     """
 
-    def __init__(self, directory: Path, monitor: str, mode: str, patience: int | None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        monitor: str,
+        mode: str,
+        patience: int | None,
+        every: int | None,
+        stop: StopWish,
+    ) -> None:
         self.directory, self.monitor, self.mode, self.patience = directory, monitor, mode, patience
+        self.every, self.stop = every, stop
         self.best: float | None = None
         self.best_epoch = 0
         self.best_metrics: dict[str, float] = {}
         self.epochs_without = 0
+        self.resumed = self.last_is_sound = False
 
     @property
     def last(self) -> Path:
-        """State after the latest epoch."""
+        """The latest state."""
         return self.directory / "last.ckpt"
+
+    @property
+    def previous(self) -> Path:
+        """The state that was the latest before."""
+        return self.directory / "previous.ckpt"
 
     @property
     def best_path(self) -> Path:
@@ -95,6 +182,12 @@ class Checkpoints(L.Callback):
         """Whether the score has stood still for too long."""
         return self.patience is not None and self.epochs_without >= self.patience
 
+    def resume(self, checkpoint: Mapping[str, Any], path: Path) -> None:
+        """Go on from a checkpoint that was read from `path`."""
+        self.load_state_dict(checkpoint["callbacks"][self.state_key])
+        # A damaged last.ckpt must not push out the sound one before it.
+        self.resumed, self.last_is_sound = True, path == self.last
+
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run has to know."""
         names = ("best", "best_epoch", "best_metrics", "epochs_without")
@@ -104,6 +197,25 @@ class Checkpoints(L.Callback):
         """Go on from a saved state."""
         for name, value in state_dict.items():
             setattr(self, name, value)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Remove what another run left here; listen to whoever wants this one to stop."""
+        self.stop.listen()
+        if trainer.is_global_zero and not self.resumed:
+            for stale in (self.last, self.previous, self.best_path):
+                stale.unlink(missing_ok=True)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Within an epoch: save if it is time to, or the end."""
+        if trainer.is_last_batch or not _stepped(trainer, batch_idx):
+            return
+        stopped = first_of_us(self.stop.signal)
+        if stopped or (self.every is not None and trainer.global_step % self.every == 0):
+            self._save(trainer)
+        if stopped:
+            self._end(trainer, stopped)
 
     def _improved(self, metrics: Mapping[str, float]) -> bool:
         value = metrics.get(self.monitor)
@@ -126,13 +238,45 @@ class Checkpoints(L.Callback):
             self.epochs_without = 0
         else:
             self.epochs_without += 1
-        with atomic_path(self.last) as temporary:
-            trainer.save_checkpoint(temporary)
-        if improved:
-            with atomic_path(self.best_path) as temporary:
-                shutil.copyfile(self.last, temporary)
+        self._save(trainer, best=improved)
+        stopped = first_of_us(self.stop.signal)
+        if stopped:
+            self._end(trainer, stopped)
         if self.out_of_patience:
             trainer.should_stop = True
+
+    def _save(self, trainer: L.Trainer, best: bool = False) -> None:
+        """Write `last.ckpt`, and `best.ckpt` alike; every process takes part, the first one writes."""
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(self.last)
+            return
+        with atomic_path(self.last) as temporary:
+            trainer.save_checkpoint(temporary)
+            if best:
+                with atomic_path(self.best_path) as copy:
+                    shutil.copyfile(temporary, copy)
+            if self.last_is_sound and self.last.is_file():
+                self._keep_last()
+        self.last_is_sound = True
+
+    def _keep_last(self) -> None:
+        """Make `last.ckpt` known as `previous.ckpt`, too, without a moment in which there is neither."""
+        with atomic_path(self.previous) as temporary:
+            try:
+                temporary.hardlink_to(self.last)
+            except OSError:  # a file system without such links
+                shutil.copyfile(self.last, temporary)
+
+    def _end(self, trainer: L.Trainer, signal: str) -> None:
+        wait_for_all()  # Lightning ends the others as soon as one is gone
+        raise InterruptedTraining(
+            f"stopped by {signal} after step {trainer.global_step}; go on with --resume."
+        )
+
+
+def averaging(decay: float) -> L.Callback:
+    """Keeps the exponential moving average of weights and running statistics, one update per step."""
+    return WeightAveraging(use_buffers=True, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
 
 class ProgressReport(L.Callback):
@@ -156,9 +300,11 @@ class ProgressReport(L.Callback):
         self._steps = iter(track(range(total), self.description, total=total, unit="step"))
         next(self._steps, None)
 
-    def on_train_batch_end(self, *arguments: Any, **options: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """One step further."""
-        if self._steps is not None:
+        if self._steps is not None and _stepped(trainer, batch_idx):
             next(self._steps, None)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:

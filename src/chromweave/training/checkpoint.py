@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..errors import FileFormatError, ModelError
-from ..files import atomic_path, read_json, sha256, write_json
+from ..files import atomic_path, is_first_process, read_json, sha256, write_json
 
 __all__ = [
     "CONFIG",
@@ -82,11 +82,15 @@ class Transfer:
 def save_model(directory: str | Path, network: nn.Module, description: ModelDescription) -> None:
     """Write `network` and its description into `directory`, each file whole or not at all.
 
+    Of several processes that train together only the first writes.
+
     Raises
     ------
     OutputError
         The folder cannot be written.
     """
+    if not is_first_process():
+        return
     directory = Path(directory)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with atomic_path(directory / WEIGHTS) as temporary:
@@ -259,17 +263,24 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise ModelError(
-            f"{path}: there is no such checkpoint to resume from; start the run without resuming."
-        )
+        remedy = _another(path) or "start the run without resuming"
+        raise ModelError(f"{path}: there is no such checkpoint to resume from; {remedy}.")
     try:
         if not zipfile.is_zipfile(path):  # cut short, or a bare pickle
             raise ValueError("not a zip archive")
         values = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError) as error:
-        others = sorted(other.name for other in path.parent.glob("*.ckpt") if other != path)
-        remedy = f"beside it there is {', '.join(others)}" if others else "start the run again"
+        remedy = _another(path) or "start the run again"
         raise ModelError(f"{path}: is truncated or no checkpoint of chromweave; {remedy}.") from error
     if not isinstance(values, dict) or "state_dict" not in values:
         raise ModelError(f"{path}: is no training checkpoint.")
     return values
+
+
+def _another(path: Path) -> str | None:
+    """What to type to go on from the nearest sound checkpoint beside `path`."""
+    for name in ("last.ckpt", "previous.ckpt", "best.ckpt"):
+        other = path.with_name(name)
+        if other != path and other.is_file() and zipfile.is_zipfile(other):
+            return f"go on from the one before with --resume-from {other}"
+    return None

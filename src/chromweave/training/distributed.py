@@ -9,7 +9,17 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["any_of_us", "first_of_us", "from_first", "gathered", "joined", "rank", "summed", "world"]
+__all__ = [
+    "any_of_us",
+    "first_of_us",
+    "from_first",
+    "gathered",
+    "joined",
+    "rank",
+    "summed",
+    "wait_for_all",
+    "world",
+]
 
 T = TypeVar("T")
 
@@ -105,3 +115,8 @@ def from_first(value: T) -> T:
     box = [value]
     dist.broadcast_object_list(box)
     return box[0]
+
+
+def wait_for_all() -> None:
+    """Return when every process has come here."""
+    any_of_us(False)
