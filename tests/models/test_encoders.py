@@ -78,9 +78,15 @@ def test_running_statistics_do_not_remember_where_they_started():
     trained = encoder.train()(x).tokens
     torch.testing.assert_close(encoder.eval()(x).tokens, trained, rtol=0.05, atol=0.05)
     norm = encoder.stem.norms[0].train()
-    for _ in range(20):
-        norm(draw(4, 16, 10))
-    assert norm.momentum == 0.1
+    before = norm.running_mean.clone(), norm.running_var.clone()
+    constant = draw(16, 1, 1).expand(2, 16, 1, 10)
+    norm(constant)
+    torch.testing.assert_close(norm.running_var, before[1] / 2)
+    torch.testing.assert_close(norm.running_mean, (before[0] + constant[0, :, 0, 0]) / 2)
+    norm.num_batches_tracked.fill_(500)
+    before = norm.running_var.clone()
+    norm(constant)
+    torch.testing.assert_close(norm.running_var, 0.9 * before)
 
 
 def test_attention_reaches_the_whole_sequence():

@@ -7,7 +7,7 @@ both end at eight times the base width. ``TrackDecoder`` goes back up to the tra
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -29,6 +29,18 @@ def track_token_counts(positions: int, pools: tuple[int, ...]) -> tuple[int, ...
     for _ in range(STAGES):
         counts.append(counts[-1] // 2)
     return tuple(counts)
+
+
+SMALL_SIDE = 8  # of a grid so small that a convolution is one matrix product, with more weights than tokens
+
+
+def _halved(x: Tensor, down: nn.Conv2d, side: int) -> Tensor:
+    """Tokens of a square grid through a convolution of 4 x 4, stride 2, padding 1."""
+    grid = x.transpose(1, 2).reshape(x.shape[0], -1, side, side)
+    if side > SMALL_SIDE:
+        return down(grid).flatten(2).transpose(1, 2)
+    patches = nn.functional.unfold(grid, 4, padding=1, stride=2).transpose(1, 2)
+    return nn.functional.linear(patches, down.weight.flatten(1), down.bias)
 
 
 class MapEncoder(nn.Module):
@@ -68,9 +80,8 @@ class MapEncoder(nn.Module):
         if self.codes is not None:
             x = x + self.codes
         for stage, down in zip(self.stages[:-1], self.downs, strict=True):
-            grid = down(stage(x).reshape(x.shape[0], side, side, -1).permute(0, 3, 1, 2))
-            side = grid.shape[-1]
-            x = grid.flatten(2).transpose(1, 2)
+            assert isinstance(down, nn.Conv2d)
+            x, side = _halved(stage(x), down, side), side // 2
         return self.stages[-1](x)
 
 
@@ -90,24 +101,97 @@ class EncodedTracks:
     skips: tuple[Tensor, ...]
 
 
-class StemBatchNorm(nn.BatchNorm1d):
-    """BatchNorm whose running statistics are, at first, the plain mean over the batches seen.
+class _SumOfProcesses(torch.autograd.Function):
+    """A sum over all processes; every process's loss sends its gradient back through it."""
 
-    PyTorch's start from variance 1 and forget it with a half-life of 7 batches. The stem's activations have
-    variances of 1e-5, so that evaluation would be wrong by orders of magnitude for the first 150 batches.
-    """
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        torch.distributed.all_reduce(total)
+        return total
 
-    _settled = False
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+
+def _summed(values: Tensor) -> Tensor:
+    total: Tensor = _SumOfProcesses.apply(values)  # type: ignore[no-untyped-call]
+    return total
+
+
+def _several_processes() -> bool:
+    distributed = torch.distributed
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+
+
+class LineConv(nn.Conv1d):
+    """A convolution of width 3 along a grid of one row."""
 
     def forward(
-        self, x: Float[Tensor, "batch channels positions"]
-    ) -> Float[Tensor, "batch channels positions"]:
+        self, x: Float[Tensor, "batch channels 1 positions"]
+    ) -> Float[Tensor, "batch channels 1 positions"]:
+        """Every position from itself and its neighbours."""
+        return nn.functional.conv2d(x, self.weight.unsqueeze(2), self.bias, padding=(0, 1))
+
+
+class StemBatchNorm(nn.BatchNorm2d):
+    """BatchNorm over the windows of all processes, with running statistics that settle at once.
+
+    They are, at first, the plain mean over the batches seen. PyTorch's start from variance 1 and forget it
+    with a half-life of 7 batches; the stem's activations have variances of 1e-5, so that evaluation would be
+    wrong by orders of magnitude for the first 150 batches.
+
+    A line of positions is a grid of one row, for which channels-last is a memory format.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def forward(
+        self, x: Float[Tensor, "batch channels 1 positions"]
+    ) -> Float[Tensor, "batch channels 1 positions"]:
         """Normalise each channel over windows and positions."""
-        if self.training and not self._settled:
-            seen = int(self.num_batches_tracked or 0)
-            self.momentum = max(0.1, 1 / (seen + 1))
-            self._settled = seen >= 10
-        return super().forward(x)
+        if not self.training:
+            return nn.functional.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        if _several_processes():
+            return self._over_processes(x)
+        # PyTorch's sum on a CPU loses digits where the mean is far larger than the deviation, as it is here.
+        about = x.detach().mean((0, 2, 3)) if x.device.type == "cpu" else None
+        y, mean, inverse_std = torch.native_batch_norm(
+            x if about is None else x - about[:, None, None],
+            self.weight, self.bias, None, None, True, 0.0, self.eps,
+        )  # fmt: skip
+        variance = (inverse_std.detach() ** -2 - self.eps).clamp(min=0)
+        mean = mean.detach() if about is None else mean.detach() + about
+        self._remember(mean, variance, x.numel() // x.shape[1])
+        return y
+
+    def _over_processes(self, x: Tensor) -> Tensor:
+        dims = (0, 2, 3)
+        values = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        sums = torch.cat([values.sum(dims), values.new_tensor([x.numel() // x.shape[1]])])
+        sums = _summed(sums)
+        count = sums[-1].detach()
+        mean = sums[:-1] / count
+        centred = values - mean[:, None, None]
+        variance = _summed(centred.square().sum(dims)) / count
+        self._remember(mean.detach(), variance.detach(), count)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, variance: Tensor, count: int | Tensor) -> None:
+        self.num_batches_tracked += 1
+        share = (1 / self.num_batches_tracked).clamp(min=0.1).to(self.running_mean.dtype)
+        unbiased = variance * (count / (count - 1))
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
+        self.running_var.lerp_(unbiased.to(self.running_var.dtype), share)
 
 
 def _stem_norm(kind: Literal["batch", "group"], channels: int) -> nn.Module:
@@ -121,6 +205,8 @@ class TrackStem(nn.Module):
 
     With BatchNorm the windows of a *training* batch depend on one another through its statistics;
     evaluation uses running ones and does not. GroupNorm has neither.
+
+    Everything runs channels-last, as what the dense layer in front gives is: nothing is ever transposed.
     """
 
     def __init__(
@@ -131,20 +217,20 @@ class TrackStem(nn.Module):
         initialise_dense(self.embed)
         self.pools = pools
         count = len(pools) + 1
-        self.convs = nn.ModuleList(nn.Conv1d(channels, channels, 3, padding=1) for _ in range(count))
+        self.convs = nn.ModuleList(LineConv(channels, channels, 3, padding=1) for _ in range(count))
         self.norms = nn.ModuleList(_stem_norm(norm, channels) for _ in range(count))
 
     def forward(
         self, tracks: Float[Tensor, "batch positions tracks"]
     ) -> Float[Tensor, "batch tokens channels"]:
         """Positions are pooled by the product of `pools`."""
-        x = torch.relu(self.embed(tracks)).transpose(1, 2)
+        x = torch.relu_(self.embed(tracks)).transpose(1, 2).unsqueeze(2)
         for conv, norm, pool in zip(self.convs, self.norms, (*self.pools, 1), strict=True):
             x = norm(conv(x))
             if pool > 1:  # before the ReLU: the same values, on fewer positions
-                x = nn.functional.max_pool1d(x, pool)
-            x = torch.relu(x)
-        return x.transpose(1, 2)
+                x = nn.functional.max_pool2d(x, (1, pool))
+            x = torch.relu_(x)
+        return x.squeeze(2).transpose(1, 2)
 
 
 class TrackEncoder(nn.Module):
