@@ -1,9 +1,12 @@
-"""The mean of each stored diagonal, by hand, by brute force and against the one for pixels."""
+"""The mean of each stored diagonal, by hand and against the one for pixels; that of windows' diagonals."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from chromweave.data.expected import expected_of_band
+from chromweave.data.expected import ExpectedWindows, expected_of_band
 from chromweave.data.layouts import pack_band
 from chromweave.evaluation.expected import expected_by_distance
 from chromweave.io.pixels import Pixels
@@ -40,3 +43,46 @@ def test_equals_the_one_for_pixels_whatever_the_layout(largest):
     np.testing.assert_allclose(
         expected_of_band(band, weight), expected_by_distance(pixels, 40, weight=weight), rtol=1e-12
     )
+
+
+@dataclass
+class BandCutter:
+    """As much of a cutter as an expectation asks for; counts how often it is asked."""
+
+    matrices: dict
+    window_bins: int
+    asked: list = field(default_factory=list)
+
+    def chromosome(self, name):
+        self.asked.append(name)
+        matrix = self.matrices[name]
+        band = pack_band(pixels_of(matrix), min(len(matrix), 6))
+        return SimpleNamespace(band=band, weight=np.ones(len(matrix)))
+
+
+def by_distance(*values):
+    """A map that holds values[d] at distance d."""
+    places = np.arange(9)
+    return np.triu(np.array([*values, *[0] * (9 - len(values))])[np.abs(places - places[:, None])])
+
+
+def test_diagonals_of_windows():
+    cutters = [
+        BandCutter({"a": by_distance(9, 5, 3, 2, 1, 7), "b": by_distance(8, 6, 4)}, window_bins=2),
+        BandCutter({"a": by_distance(90, 50, 30, 20, 10, 70)}, window_bins=2),
+    ]
+    windows = ExpectedWindows(cutters, ["a", "b"])
+    found = windows.diagonals(
+        store=np.array([0, 0, 1, 0, 0]),
+        chrom=np.array([0, 0, 0, 1, 0]),
+        rows=np.array([3, 3, 3, 5, 2]),
+        columns=np.array([3, 5, 5, 4, 8]),
+        flipped=np.array([False, False, True, False, False]),
+    )
+    # Of a window on the diagonal both corners are one bin away from it; one whose columns lie two bins on
+    # goes from 1 over 2 to 3 bins, read backwards the other way round; beyond six diagonals nothing is held.
+    wanted = [[5, 9, 5], [5, 3, 2], [20, 30, 50], [4, 6, 8], [7, 0, 0]]
+    np.testing.assert_array_equal(found, wanted)
+    windows.diagonals(np.array([0]), np.array([0]), np.array([4]), np.array([4]), np.array([False]))
+    assert sorted(cutters[0].asked) == ["a", "b"]  # once each
+    assert cutters[1].asked == ["a"]

@@ -67,3 +67,16 @@ def test_it_travels_as_a_config():
 def test_what_makes_no_sense(wrong, message):
     with pytest.raises(ConfigError, match=message):
         WindowTransform(**wrong)
+
+
+def test_contacts_over_expected_ones():
+    """Entry (a, b) belongs to diagonal b - a + bins - 1; log((value + 1) / (expected + 1)) by hand."""
+    transform = WindowTransform(contacts="observed_expected")
+    maps = torch.tensor([[[3.0, 7.0], [1.0, 0.0]]])
+    expected = torch.tensor([[1.0, 3.0, 0.0]])  # lower left, main diagonal, upper right
+    found = transform.of_contacts(maps, torch.tensor([[[True, True], [True, False]]]), expected)
+    wanted = torch.tensor([[[0.0, 8.0], [1.0, 1.0]]])
+    wanted[0] = torch.log(torch.tensor([[4 / 4, 8 / 1], [2 / 2, 1.0]]))
+    torch.testing.assert_close(found, wanted)
+    with pytest.raises(ConfigError, match="need the expected ones"):
+        transform.of_contacts(maps)

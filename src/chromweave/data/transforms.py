@@ -35,7 +35,9 @@ class WindowTransform:
         ``"clip"``: min(value, `clip`) / `clip`, as MIX-HIC does. ``"log1p"``: log(1 + value) after the same
         clip, over log(1 + `clip`). Both lie in [0, 1]. ``"standard"``: log(1 + value) less its mean over the
         window's known entries, over their standard deviation; what a small model can learn from few windows,
-        as most values of a clipped map lie within a hundredth of each other.
+        as most values of a clipped map lie within a hundredth of each other. ``"observed_expected"``:
+        log((value + 1) / (expected + 1)), where the chromosome's mean at the same distance is expected; what
+        is left of a map when the decay with distance, the same in every window, is taken away.
     clip
         Contacts.
     signal
@@ -56,7 +58,7 @@ class WindowTransform:
     tracks: tuple[str, ...] = ()
     weight: str = "default"
     scaled: bool = True
-    contacts: Literal["clip", "log1p", "standard"] = "clip"
+    contacts: Literal["clip", "log1p", "standard", "observed_expected"] = "clip"
     clip: float = 255.0
     signal: Literal["log2", "raw"] = "log2"
     augmentations: tuple[Augmentation, ...] = ()
@@ -79,6 +81,7 @@ class WindowTransform:
         self,
         maps: Float[Tensor, "*windows bins bins"],
         mask: Bool[Tensor, "*windows bins bins"] | None = None,
+        expected: Float[Tensor, "*windows diagonals"] | None = None,
     ) -> Float[Tensor, "*windows bins bins"]:
         """Transformed contacts, on the device where they are.
 
@@ -88,7 +91,20 @@ class WindowTransform:
             Balanced contacts, 0 where unknown.
         mask
             Known entries; all if not given. Unknown ones stay 0.
+        expected
+            For ``"observed_expected"``: expected contacts of each window's diagonals, from its lower left
+            corner to its upper right (2 bins - 1 of them).
+
+        Raises
+        ------
+        ConfigError
+            There is nothing to hold the contacts against.
         """
+        if self.contacts == "observed_expected":
+            if expected is None:
+                raise ConfigError("contacts over expected ones need the expected ones.")
+            over = maps.log1p().sub_(_spread_out(expected.log1p(), maps.shape[-1]))
+            return over if mask is None else over.mul_(mask)
         if self.contacts == "standard":
             return _standardised(
                 maps.log1p(), torch.ones_like(maps, dtype=torch.bool) if mask is None else mask
@@ -105,6 +121,12 @@ class WindowTransform:
         if self.signal == "raw":
             return tracks
         return tracks.clamp(min=0).add_(1).log2_()
+
+
+def _spread_out(diagonals: Tensor, side: int) -> Tensor:
+    """Values of diagonals, (*, 2 side - 1), as matrices that hold them, (*, side, side)."""
+    place = torch.arange(side, device=diagonals.device)
+    return diagonals[..., place - place[:, None] + side - 1]
 
 
 def _standardised(maps: Tensor, mask: Tensor) -> Tensor:
