@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _BaseDataLoaderIter
@@ -21,7 +21,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 from ..batch import MapTrackBatch
 from ..errors import ConfigError, DataError
 from .augmentations import Changes, draw, jittered
-from .cutter import WindowCutter
+from .cutter import CutChromosome, WindowCutter
 from .order import EpochBatches, Picked
 from .store import RegionStore
 from .tables import SPLITS, check_windows, select_split
@@ -64,6 +64,41 @@ class PlacedWindows:
     def rows_and_columns(self) -> tuple[np.ndarray, np.ndarray]:
         """Anchor bins of the maps' rows and of their columns."""
         return np.where(self.swapped, self.y, self.x), np.where(self.swapped, self.x, self.y)
+
+    def on(self, device: torch.device) -> PlacedTensors:
+        """The same on a device, in one copy that does not wait for what the device is at."""
+        changes = self.changes
+        integers = (
+            self.store, self.chrom, self.x, self.y, *self.rows_and_columns(), changes.flipped,
+            changes.keys.view(np.int64),
+        )  # fmt: skip
+        floats = (changes.kept, self.label.astype(np.float64))
+        packed = torch.from_numpy(
+            np.stack([*(one.astype(np.int64) for one in integers), *(one.view(np.int64) for one in floats)])
+        )
+        if device.type == "cuda":
+            packed = packed.pin_memory()
+        store, chrom, x, y, rows, columns, flipped, keys, kept, label = packed.to(device, non_blocking=True)
+        return PlacedTensors(
+            store, chrom, x, y, rows, columns, flipped.bool(), keys,
+            kept.view(torch.float64), label.view(torch.float64).float(),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PlacedTensors:
+    """:class:`PlacedWindows` on a device; `keys` are the bits of unsigned numbers."""
+
+    store: Int[Tensor, " batch"]
+    chrom: Int[Tensor, " batch"]
+    x: Int[Tensor, " batch"]
+    y: Int[Tensor, " batch"]
+    rows: Int[Tensor, " batch"]
+    columns: Int[Tensor, " batch"]
+    flipped: Bool[Tensor, " batch"]
+    keys: Int[Tensor, " batch"]
+    kept: Float[Tensor, " batch"]
+    label: Float[Tensor, " batch"]
 
 
 @dataclass(frozen=True)
@@ -175,7 +210,7 @@ class WindowDataset(Dataset[MapTrackBatch]):
     def batch(self, windows: Sequence[int] | np.ndarray, epoch: int = 0) -> MapTrackBatch:
         """The windows with these numbers as one batch, in that order; `epoch` moves the augmentations on."""
         placed = self.placed(windows, epoch)
-        return self.assembled(placed, self._cut(placed))
+        return self.assembled(placed.on(torch.device("cpu")), self._cut(placed))
 
     def placed(self, windows: Sequence[int] | np.ndarray, epoch: int = 0) -> PlacedWindows:
         """Where and how the windows with these numbers are cut in an epoch."""
@@ -187,20 +222,40 @@ class WindowDataset(Dataset[MapTrackBatch]):
             x, y = jittered(x, y, drawn.shift, self.window_bins // 2, self._n_bins[store, chrom])
         return PlacedWindows(store, chrom, x, y, self._label[chosen], drawn.swapped, drawn.changes)
 
-    def assembled(self, placed: PlacedWindows, cut: CutTensors) -> MapTrackBatch:
+    def assembled(self, placed: PlacedTensors, cut: CutTensors) -> MapTrackBatch:
         """Windows as they were cut, transformed, on the device where they are."""
-        device = cut.maps.device
         return MapTrackBatch(
             contact_map=self.transform.of_contacts(cut.maps, cut.mask)[:, None],
             contact_mask=cut.mask[:, None],
             tracks=self.transform.of_signal(cut.tracks),
             track_mask=cut.track_mask,
-            label=torch.from_numpy(placed.label).to(device),
-            chrom=_indices(placed.chrom).to(device),
-            x=_indices(placed.x).to(device),
-            y=_indices(placed.y).to(device),
-            store=_indices(placed.store).to(device),
+            label=placed.label,
+            chrom=placed.chrom,
+            x=placed.x,
+            y=placed.y,
+            store=placed.store,
         )
+
+    def checked_chromosomes(self) -> dict[tuple[int, int], CutChromosome]:
+        """What the windows are cut from, by store and chromosome, once all of them are known to fit.
+
+        Raises
+        ------
+        DataError
+            A window sticks out of its chromosome, or counts that are no integers are to be thinned.
+        ChromosomeError, WeightError
+            Not in the store.
+        """
+        found = {}
+        pairs = self._store.astype(np.int64) * len(self.chromosomes) + self._chrom
+        for pair in np.unique(pairs):
+            store, chrom = divmod(int(pair), len(self.chromosomes))
+            here = self.cutters[store].chromosome(self.chromosomes[chrom])
+            rows = np.flatnonzero(pairs == pair)
+            here.require_inside(self._x[rows], self._y[rows], self.window_bins // 2)
+            here.require_countable(self.placed(rows[:1]).changes)
+            found[store, chrom] = here
+        return found
 
     def _cut(self, placed: PlacedWindows) -> CutTensors:
         x, y = placed.rows_and_columns()
@@ -339,10 +394,6 @@ def _workers() -> BaseContext:
 
 def _as_it_is(batch: Any) -> Any:
     return batch
-
-
-def _indices(values: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(values.astype(np.int64))
 
 
 def _sizes(cutters: Sequence[WindowCutter], chromosomes: Sequence[str]) -> np.ndarray:
