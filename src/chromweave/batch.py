@@ -67,6 +67,10 @@ class MapTrackBatch:
             **{f.name: getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self)},
         )
 
+    def pin_memory(self) -> MapTrackBatch:
+        """The batch in page-locked memory, whose copies to a GPU do not wait; a DataLoader calls this."""
+        return replace(self, **{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
+
     def __getitem__(self, index: slice) -> MapTrackBatch:
         return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)})
 

@@ -29,7 +29,7 @@ def stores(tmp_path_factory):
         for seed, (reach, freak, largest) in enumerate([(60, 70_000, 50.0), (45, 300, 90_000.0)]):
             contacts = random_contacts(seed, chroms=tuple(N_BINS), names=("weight", "KR"), freak=freak)
             if seed == 1:
-                contacts.maps["chr1", 10_000][[10, 12], [12, 10]] = 300
+                np.fill_diagonal(contacts.maps["chr1", 10_000], 300)
             if seed == 0:  # counts beyond a byte near the diagonal, a freak beyond two further off
                 matrix = contacts.maps["chr1", 10_000]
                 matrix[np.arange(200), np.arange(1, 201)] = matrix[np.arange(1, 201), np.arange(200)] = 1000
@@ -110,7 +110,7 @@ def test_batches_equal_those_cut_from_the_files(stores, transform):
 def test_the_stores_differ_as_they_should(stores):
     bands = [store.layer("chr1", 10_000).layout for store in stores]
     assert [band.near.dtype for band in bands] == [np.uint32, np.uint16]
-    assert 0 < bands[1].near.shape[1] != bands[0].near.shape[1] > 0
+    assert [band.near.shape[1] for band in bands] == [2, 1]
     assert len(bands[0].overflow_keys) > 1
     assert stores[1].track("CTCF", "chr1").mean.dtype == np.float32
 

@@ -20,10 +20,11 @@ from torch.utils.data import Dataset
 from ..batch import MapTrackBatch
 from .augmentations import FEW, MOST_FEW
 from .cutter import CutChromosome
-from .dataset import CutTensors, PlacedTensors, WindowDataset, WindowLoader
+from .dataset import WindowDataset, WindowLoader
 from .layers import TRACK_WIDTH
 from .layouts import FAR_LOOKUP
 from .order import EpochBatches, Picked
+from .placed import CutTensors, PlacedTensors
 
 __all__ = ["ResidentLoader", "ResidentWindows", "resident_loader"]
 
