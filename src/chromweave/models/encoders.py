@@ -224,7 +224,7 @@ class TrackStem(nn.Module):
         self, tracks: Float[Tensor, "batch positions tracks"]
     ) -> Float[Tensor, "batch tokens channels"]:
         """Positions are pooled by the product of `pools`."""
-        x = torch.relu_(self.embed(tracks)).transpose(1, 2).unsqueeze(2)
+        x = torch.relu(self.embed(tracks)).transpose(1, 2).unsqueeze(2)
         for conv, norm, pool in zip(self.convs, self.norms, (*self.pools, 1), strict=True):
             x = norm(conv(x))
             if pool > 1:  # before the ReLU: the same values, on fewer positions
