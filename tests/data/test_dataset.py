@@ -67,6 +67,32 @@ def test_a_batch_is_the_cut_windows_transformed(stores, tables):
         dataset[len(dataset)]
 
 
+def test_observed_over_expected_against_the_whole_map(stores, tables):
+    """The mean of each diagonal of the dense balanced map, over its valid pixels, is what is expected."""
+    dataset = WindowDataset(
+        stores, tables, WindowTransform(("ATAC",), contacts="observed_expected", augmentations=("flip",))
+    )
+    chosen = np.arange(len(dataset))
+    batch, plain = dataset.batch(chosen, epoch=1), dataset.placed(chosen, epoch=1)
+    assert 0 < plain.changes.flipped.sum() < len(chosen)
+    maps = []
+    for store in stores:
+        layer = store.layer("chr1", 10_000)
+        dense = layer.dense(weight="default", scaled=True)
+        n = len(dense)
+        diagonals = [np.diagonal(dense, d) for d in range(n)]
+        mean = [
+            np.nanmean(one) if np.isfinite(one).any() else np.nan for one in diagonals
+        ]  # NaN off the band
+        distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+        maps.append(np.log((dense + 1) / (np.array(mean)[distance] + 1)))
+    for k in chosen:
+        x = int(batch.x[k])
+        wanted = np.nan_to_num(maps[plain.store[k]][x - 5 : x + 5, x - 5 : x + 5])
+        wanted = wanted[::-1, ::-1] if plain.changes.flipped[k] else wanted
+        np.testing.assert_allclose(batch.contact_map[k, 0], wanted, atol=2e-6)
+
+
 def everything(batches):
     return [
         torch.cat([getattr(batch, name) for batch in batches])

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from chromweave.data.expected import ExpectedWindows, expected_of_band
 from chromweave.data.layouts import pack_band
@@ -66,23 +67,30 @@ def by_distance(*values):
     return np.triu(np.array([*values, *[0] * (9 - len(values))])[np.abs(places - places[:, None])])
 
 
+def placed(**values):
+    """As much of placed windows as an expectation looks at."""
+    return SimpleNamespace(**{name: torch.tensor(value) for name, value in values.items()})
+
+
 def test_diagonals_of_windows():
     cutters = [
         BandCutter({"a": by_distance(9, 5, 3, 2, 1, 7), "b": by_distance(8, 6, 4)}, window_bins=2),
         BandCutter({"a": by_distance(90, 50, 30, 20, 10, 70)}, window_bins=2),
     ]
-    windows = ExpectedWindows(cutters, ["a", "b"])
+    windows = ExpectedWindows(cutters, ["a", "b"], np.array([[0, 0], [0, 1], [1, 0]]))
     found = windows.diagonals(
-        store=np.array([0, 0, 1, 0, 0]),
-        chrom=np.array([0, 0, 0, 1, 0]),
-        rows=np.array([3, 3, 3, 5, 2]),
-        columns=np.array([3, 5, 5, 4, 8]),
-        flipped=np.array([False, False, True, False, False]),
+        placed(
+            store=[0, 0, 1, 0, 0],
+            chrom=[0, 0, 0, 1, 0],
+            rows=[3, 3, 3, 5, 2],
+            columns=[3, 5, 5, 4, 8],
+            flipped=[False, False, True, False, False],
+        )
     )
     # Of a window on the diagonal both corners are one bin away from it; one whose columns lie two bins on
     # goes from 1 over 2 to 3 bins, read backwards the other way round; beyond six diagonals nothing is held.
     wanted = [[5, 9, 5], [5, 3, 2], [20, 30, 50], [4, 6, 8], [7, 0, 0]]
-    np.testing.assert_array_equal(found, wanted)
-    windows.diagonals(np.array([0]), np.array([0]), np.array([4]), np.array([4]), np.array([False]))
+    np.testing.assert_array_equal(found.numpy(), wanted)
+    windows.diagonals(placed(store=[0], chrom=[0], rows=[4], columns=[4], flipped=[False]))
     assert sorted(cutters[0].asked) == ["a", "b"]  # once each
     assert cutters[1].asked == ["a"]

@@ -85,6 +85,7 @@ def assert_equal(found, expected):
         {"clip": 1e6, "signal": "raw"},
         {"contacts": "log1p", "weight": "KR"},
         {"contacts": "standard", "scaled": False},
+        {"contacts": "observed_expected", "augmentations": ("swap", "flip", "jitter")},
         {"weight": "raw", "clip": 1e6, "tracks": ("ATAC",)},
         {"tracks": ()},
         {"augmentations": ("swap",)},

@@ -19,6 +19,7 @@ from ..batch import MapTrackBatch
 from ..errors import ConfigError, DataError
 from .augmentations import draw, jittered
 from .cutter import CutChromosome, WindowCutter
+from .expected import ExpectedWindows
 from .order import EpochBatches, Picked
 from .placed import CutTensors, PlacedTensors, PlacedWindows
 from .store import RegionStore
@@ -107,6 +108,14 @@ class WindowDataset(Dataset[MapTrackBatch]):
             raise DataError(
                 f"no window of the tables is in the {_named(split)} split; ask for another with split=."
             )
+        self._expected: ExpectedWindows | None = None
+        if transform.contacts == "observed_expected":
+            pairs = np.stack(np.divmod(np.unique(self._pairs()), len(self.chromosomes)), axis=1)
+            self._expected = ExpectedWindows(self.cutters, self.chromosomes, pairs)
+
+    def _pairs(self) -> np.ndarray:
+        """Store and chromosome of each window as one number."""
+        return self._store.astype(np.int64) * len(self.chromosomes) + self._chrom
 
     @property
     def resolution(self) -> int:
@@ -146,8 +155,9 @@ class WindowDataset(Dataset[MapTrackBatch]):
 
     def assembled(self, placed: PlacedTensors, cut: CutTensors) -> MapTrackBatch:
         """Windows as they were cut, transformed, on the device where they are."""
+        expected = None if self._expected is None else self._expected.diagonals(placed)
         return MapTrackBatch(
-            contact_map=self.transform.of_contacts(cut.maps, cut.mask)[:, None],
+            contact_map=self.transform.of_contacts(cut.maps, cut.mask, expected)[:, None],
             contact_mask=cut.mask[:, None],
             tracks=self.transform.of_signal(cut.tracks),
             track_mask=cut.track_mask,
@@ -169,7 +179,7 @@ class WindowDataset(Dataset[MapTrackBatch]):
             Not in the store.
         """
         found = {}
-        pairs = self._store.astype(np.int64) * len(self.chromosomes) + self._chrom
+        pairs = self._pairs()
         for pair in np.unique(pairs):
             store, chrom = divmod(int(pair), len(self.chromosomes))
             here = self.cutters[store].chromosome(self.chromosomes[chrom])

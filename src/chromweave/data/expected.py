@@ -10,10 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Float
 from numba import njit
+from torch import Tensor
 
 from .cutter import WindowCutter
 from .layouts import FAR_LOOKUP, Band
+from .placed import PlacedTensors
 
 __all__ = ["ExpectedWindows", "expected_of_band"]
 
@@ -21,7 +25,7 @@ __all__ = ["ExpectedWindows", "expected_of_band"]
 class ExpectedWindows:
     """What windows would hold if contacts depended on nothing but distance, chromosome by chromosome.
 
-    Each chromosome's expectation is worked out when its first window is asked for.
+    It is worked out when the first batch asks, for all chromosomes at once.
 
     Parameters
     ----------
@@ -29,53 +33,44 @@ class ExpectedWindows:
         One for each store; they say how contacts are balanced and scaled.
     chromosomes
         What windows' chromosomes index.
+    pairs
+        Store and chromosome of all windows there may be, int (pairs, 2).
     """
 
-    def __init__(self, cutters: Sequence[WindowCutter], chromosomes: Sequence[str]) -> None:
-        self.cutters, self.chromosomes = tuple(cutters), tuple(chromosomes)
-        self._known = np.zeros((len(self.cutters), len(self.chromosomes)), np.bool_)
-        self._by_distance = np.zeros((*self._known.shape, 1), np.float32)
+    def __init__(
+        self, cutters: Sequence[WindowCutter], chromosomes: Sequence[str], pairs: np.ndarray
+    ) -> None:
+        self.cutters, self.chromosomes, self.pairs = tuple(cutters), tuple(chromosomes), pairs
+        self._by_distance: Tensor | None = None
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return (ExpectedWindows, (self.cutters, self.chromosomes))
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_by_distance": None}  # a worker works it out where it is
 
-    def diagonals(
-        self, store: np.ndarray, chrom: np.ndarray, rows: np.ndarray, columns: np.ndarray, flipped: np.ndarray
-    ) -> np.ndarray:
+    def diagonals(self, placed: PlacedTensors) -> Float[Tensor, "batch diagonals"]:
         """Expected contacts of each diagonal of each window, from its lower left corner to its upper right.
 
-        Parameters
-        ----------
-        store, chrom
-            Indices, (windows,).
-        rows, columns
-            Anchor bins of the map's rows and of its columns.
-        flipped
-            Whether the window is read backwards.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32 (windows, 2 bins - 1); entry (a, b) of a window lies on diagonal b - a + bins - 1.
-            0 beyond what is stored.
+        Entry (a, b) of a window lies on diagonal b - a + bins - 1; 0 beyond what is stored.
         """
-        for one, other in set(zip(store.tolist(), chrom.tolist(), strict=True)):
-            if not self._known[one, other]:
-                self._learn(one, other)
+        device = placed.rows.device
+        if self._by_distance is None or self._by_distance.device != device:
+            self._by_distance = torch.from_numpy(self._learn()).to(device)
         side = self.cutters[0].window_bins
-        steps = np.arange(1 - side, side)
-        distance = np.abs((columns - rows)[:, None] + np.where(flipped[:, None], -steps, steps))
+        steps = torch.arange(1 - side, side, device=device)
+        backwards = 1 - 2 * placed.flipped.long()  # both axes the other way round
+        distance = ((placed.columns - placed.rows)[:, None] + backwards[:, None] * steps).abs()
         longest = self._by_distance.shape[-1] - 1  # of which nothing is stored
-        return self._by_distance[store[:, None], chrom[:, None], np.minimum(distance, longest)]
+        return self._by_distance[placed.store[:, None], placed.chrom[:, None], distance.clamp(max=longest)]
 
-    def _learn(self, store: int, chrom: int) -> None:
-        here = self.cutters[store].chromosome(self.chromosomes[chrom])
-        expected = expected_of_band(here.band, here.weight)
-        grow = len(expected) + 1 - self._by_distance.shape[-1]
-        if grow > 0:
-            self._by_distance = np.pad(self._by_distance, ((0, 0), (0, 0), (0, grow)))
-        self._by_distance[store, chrom, : len(expected)] = expected
-        self._known[store, chrom] = True
+    def _learn(self) -> np.ndarray:
+        found = {}
+        for store, chrom in self.pairs.tolist():
+            here = self.cutters[store].chromosome(self.chromosomes[chrom])
+            found[store, chrom] = expected_of_band(here.band, here.weight)
+        longest = max(len(expected) for expected in found.values())
+        table = np.zeros((len(self.cutters), len(self.chromosomes), longest + 1), np.float32)
+        for place, expected in found.items():
+            table[place][: len(expected)] = expected
+        return table
 
 
 def expected_of_band(band: Band, weight: np.ndarray) -> np.ndarray:
