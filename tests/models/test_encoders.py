@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from chromweave.models.encoders import MapEncoder, TrackDecoder, TrackEncoder, track_token_counts
+from chromweave.models.encoders import (
+    MapEncoder,
+    StemBatchNorm,
+    TrackDecoder,
+    TrackEncoder,
+    track_token_counts,
+)
 
 POOLS = (2, 5, 5)
 
@@ -118,3 +124,49 @@ def test_decoder_puts_upsampled_channels_before_the_skip():
     skips = (draw(1, 20, 16), draw(1, 10, 32), draw(1, 5, 64))
     decoder(draw(1, 2, 128), skips)
     torch.testing.assert_close(seen[0][..., 64:], skips[2])
+
+
+def norm_steps(x):
+    """Two training passes of a batch norm over `x`, and what one process has at the end."""
+    norm = StemBatchNorm(3).double()
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([1.0, -2.0, 0.5]))
+        norm.bias.copy_(torch.tensor([0.0, 1.0, -1.0]))
+    x = x.clone().requires_grad_()
+    y = norm(norm(x))
+    (y.sin() * torch.arange(x.shape[-1])).sum().backward()
+    return {
+        "output": y.detach(),
+        "input gradient": x.grad,
+        "weight gradient": norm.weight.grad,
+        "mean": norm.running_mean,
+        "variance": norm.running_var,
+    }
+
+
+def one_of_two(rank, folder):
+    """A process of the next test: takes its half, and writes what it found."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
+    )
+    x = torch.load(f"{folder}/x.pt")
+    torch.save(norm_steps(x[:4] if rank == 0 else x[4:]), f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_normalise_as_one(tmp_path):
+    """Halves of 4 and 2 windows, with different means."""
+    x = 1e-2 * draw(6, 3, 1, 50) + torch.arange(6).reshape(6, 1, 1, 1)
+    torch.save(x, tmp_path / "x.pt")
+    torch.multiprocessing.spawn(one_of_two, (str(tmp_path),), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    alone, half = norm_steps(x), norm_steps(x[:4])
+    for name in ("output", "input gradient"):
+        torch.testing.assert_close(torch.cat([first[name], second[name]]), alone[name], rtol=1e-9, atol=1e-9)
+    # each process has its own part of a weight's gradient; the trainer adds them up
+    torch.testing.assert_close(first["weight gradient"] + second["weight gradient"], alone["weight gradient"])
+    for name in ("mean", "variance"):
+        torch.testing.assert_close(first[name], alone[name])
+        torch.testing.assert_close(second[name], alone[name])
+    assert not torch.allclose(half["output"], alone["output"][:4], atol=1e-2)

@@ -77,6 +77,11 @@ def test_presets():
         "paper-256": 256,
     }
     assert preset("small", n_tracks=3) == MixHicConfig(channels=64, n_tracks=3)
+    for name in ("paper-128", "paper-256"):  # the paper's choices, all of them
+        config = PRESETS[name]
+        assert (config.heads, config.depth, config.window_bins, config.positions) == (4, 2, 50, 5000)
+        assert (config.temperature, config.initial_temperature) == ("fixed", 0.07)
+        assert (config.stem_norm, config.position_encoding, config.legacy) == ("batch", "none", False)
     with pytest.raises(ConfigError, match=r"no model preset 'huge'; there are tiny, small"):
         preset("huge")
 
@@ -200,14 +205,34 @@ def test_a_mode_reads_only_its_inputs(mode, reads_map, reads_tracks):
             model(contacts, None)
 
 
-def test_every_weight_of_a_model_gets_a_gradient():
-    contacts, tracks = draw(2)
-    for model in (
-        *(seeded(LoopModel, TINY, m) for m in ("bimodal", "map", "infer_map")),
-        seeded(ContactModel, TINY),
-    ):
-        model(contacts, tracks).logit.square().sum().backward()
-        assert not [name for name, p in model.named_parameters() if p.grad is None]
+def without_gradient(model):
+    return [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+
+
+@pytest.mark.parametrize(
+    ("cls", "mode"),
+    [(LoopModel, mode) for mode in ("bimodal", "map", "tracks", "infer_map")]
+    + [(ContactModel, mode) for mode in ("tracks", "infer_map")],
+)
+def test_every_weight_of_a_task_gets_a_gradient(cls, mode):
+    model = seeded(cls, TINY, mode)
+    model(*draw(2)).logit.square().sum().backward()
+    assert without_gradient(model) == []
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_every_weight_of_pretraining_gets_a_gradient(alone):
+    model = seeded(MixHicPretrain, TINY)
+    pair = model(*draw(2), alone)
+    generator = torch.Generator().manual_seed(2)
+    tokens = [
+        pair.track_invariant, pair.track_specific, pair.map_invariant, pair.map_specific,
+        pair.map_from_tracks, pair.tracks_from_map,
+    ]  # fmt: skip
+    directions = (torch.randn(t.shape, generator=generator, dtype=t.dtype) for t in tokens)
+    loss = sum((t * direction).sum() for t, direction in zip(tokens, directions, strict=True))
+    (loss + pair.temperature).backward()
+    assert without_gradient(model) == []
 
 
 def test_shared_parts_have_the_names_of_pretraining():

@@ -67,7 +67,9 @@ class MixHicConfig:
         ``"none"`` as in the paper, where only the edges of convolutions say where a token stands, or
         ``"sinusoidal"``: :mod:`~chromweave.models.positions`, which has no parameters.
     temperature
-        ``"learned"`` in log space (the published code learns it, too), or ``"fixed"`` as the paper says.
+        ``"learned"`` in log space (the published code learns it, too), or ``"fixed"`` as the paper says. What
+        it divides are products of pooled tokens, whose length, at most 1, changes while training goes on; a
+        learned one follows.
     initial_temperature
         Where it starts, or stays.
     head_dropout
@@ -152,8 +154,8 @@ MIN_TEMPERATURE, MAX_TEMPERATURE = 0.001, 0.5
 PRESETS = {
     "tiny": MixHicConfig(channels=16, heads=1),
     "small": MixHicConfig(channels=64),
-    "paper-128": MixHicConfig(channels=128),
-    "paper-256": MixHicConfig(channels=256),
+    "paper-128": MixHicConfig(channels=128, temperature="fixed"),
+    "paper-256": MixHicConfig(channels=256, temperature="fixed"),
 }
 
 
