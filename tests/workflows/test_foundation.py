@@ -15,6 +15,7 @@ from chromweave.training.engine import FitConfig
 from chromweave.workflows import foundation
 from chromweave.workflows.foundation import (
     FinetuneConfig,
+    LoadingConfig,
     PretrainConfig,
     finetune,
     load,
@@ -72,6 +73,7 @@ def test_a_pretraining_run_folder_says_what_it_is(place, pretrained):
         "checkpoints",
         "model.safetensors",
         "config.json",
+        "README.md",
     }
     described = load(pretrained.run).description
     assert described.kind == "mixhic-pretrain"
@@ -83,6 +85,72 @@ def test_a_pretraining_run_folder_says_what_it_is(place, pretrained):
     assert pretrained.train_windows > 100
     assert pretrained.valid_windows > 100
     assert {"retrieval_top1", "alignment", "uniformity"} <= set(pretrained.fit.best_metrics)
+
+
+def curve(run, split="valid", metric="loss"):
+    with (run / "metrics.csv").open() as file:
+        return [
+            float(r["value"]) for r in csv.DictReader(file) if (r["split"], r["metric"]) == (split, metric)
+        ]
+
+
+def short(**changes):
+    return replace(PRETRAIN, fit=replace(FIT, epochs=1, log_every=1), **changes)
+
+
+def test_test_chromosomes_stay_out_unless_asked_for(place, pretrained, tmp_path):
+    given = {"stores": place / "a.store", "windows": place / "loops.parquet", "seed": 1}
+    with_test = pretrain(tmp_path / "all", config=short(include_test_chromosomes=True), **given)
+    n_test = len(read_windows(place / "loops.parquet", splits=["test"]))
+    assert with_test.train_windows == pretrained.train_windows + n_test > pretrained.train_windows
+    assert with_test.valid_windows == pretrained.valid_windows
+    assert "**Windows of the test split were trained on**" in (with_test.run / "README.md").read_text()
+    assert "No window of the test split was trained on." in (pretrained.run / "README.md").read_text()
+    record = load(with_test.run).description.provenance["data"][0]["train"]
+    assert record == {"windows": with_test.train_windows, "chromosomes": ["chr1", "chr3"]}
+
+
+def test_a_resident_store_trains_alike(place, tmp_path):
+    """Windows cut on the device are those cut from the files, so that the curves are the same."""
+    given = {"stores": place / "a.store", "windows": place / "loops.parquet", "seed": 1}
+    transform = replace(
+        PRETRAIN.transform, contacts="observed_expected", augmentations=("swap", "flip", "jitter")
+    )
+    runs = [
+        pretrain(
+            tmp_path / name,
+            config=short(transform=transform, loading=LoadingConfig(resident=name == "resident")),
+            **given,
+        ).run
+        for name in ("files", "resident")
+    ]
+    files, resident = (curve(run, "train") for run in runs)
+    assert len(files) > 3
+    np.testing.assert_allclose(files, resident, rtol=1e-4)
+
+
+def test_stores_are_sampled_by_weight(place, tmp_path):
+    """A store of weight 0 is never read: the run equals one without it, but for the epoch's length."""
+    given = {"stores": [place / "a.store"] * 2, "windows": [place / "loops.parquet"] * 2, "seed": 1}
+    weighted = pretrain(
+        tmp_path / "weighted", config=short(loading=LoadingConfig(store_weights=(3.0, 1.0))), **given
+    )
+    assert np.isfinite(curve(weighted.run)).all()
+    with pytest.raises(ConfigError, match="one weight for each store"):
+        pretrain(tmp_path / "bad", config=short(loading=LoadingConfig(store_weights=(1.0,))), **given)
+
+
+def test_augmentations_belong_to_a_training_and_not_to_a_model(place, tmp_path):
+    given = {"stores": place / "a.store", "windows": place / "loops.parquet", "seed": 1}
+    jittered = short(transform=replace(PRETRAIN.transform, augmentations=("jitter",)))
+    before = pretrain(tmp_path / "jittered", config=jittered, **given)
+    config = replace(FINETUNE, fit=replace(FIT, epochs=1))
+    after = finetune(tmp_path / "loops", pretrained=before.run, config=config, **given)
+    assert load(before.run).description.data["transform"]["augmentations"] == ["jitter"]
+    assert load(after.run).description.data["transform"]["augmentations"] == ["swap"]
+    moved = replace(config, transform=replace(config.transform, augmentations=("jitter",)))
+    with pytest.raises(ConfigError, match="'jitter' moves the anchors"):
+        finetune(tmp_path / "moved", pretrained=before.run, config=moved, **given)
 
 
 def test_pretraining_learns(pretrained):

@@ -3,12 +3,14 @@
 import pytest
 
 from chromweave import config as configs
+from chromweave.data.transforms import WindowTransform
 from chromweave.errors import ConfigError
 from chromweave.models.mixhic import PRESETS
 from chromweave.workflows.foundation_settings import (
     LOOP_FITS,
     PRETRAIN_FITS,
     FinetuneConfig,
+    LoadingConfig,
     LoopCallConfig,
     PretrainConfig,
 )
@@ -27,6 +29,23 @@ def test_the_papers_presets_are_the_papers():
 def test_only_the_papers_presets_let_the_mapping_loss_reach_the_encoders():
     teaches = {name: PretrainConfig.preset(name).loss.mapping_teaches for name in PRESETS}
     assert teaches == {"tiny": "inference", "small": "inference", "paper-128": "all", "paper-256": "all"}
+
+
+def test_the_papers_input_is_the_papers_and_the_small_presets_is_not():
+    assert PretrainConfig.preset("paper-256").transform == WindowTransform()
+    small = PretrainConfig.preset("small")
+    assert (small.transform.contacts, small.network.position_encoding) == ("observed_expected", "sinusoidal")
+    assert "jitter" in small.transform.augmentations
+    assert "jitter" not in FinetuneConfig.preset("small").transform.augmentations  # anchors have labels
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"workers": -1}, "must not be negative"), ({"workers": 2, "resident": True}, "leave workers at 0")],
+)
+def test_loading_that_cannot_be(values, message):
+    with pytest.raises(ConfigError, match=message):
+        LoadingConfig(**values)
 
 
 def test_changes_are_to_the_optimisation():

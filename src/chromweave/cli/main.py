@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from .._version import __version__
-from ..errors import ChromweaveError
+from ..errors import ChromweaveError, InterruptedTraining
 from ..progress import reporting
 from . import analyse, data, train
 from .terminal import Terminal
@@ -66,11 +66,14 @@ def _flags_first(arguments: Sequence[str]) -> list[str]:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; 0 when done, 2 on bad input, 130 when interrupted, 1 on a defect."""
+    """Run one command line; 0 when done, 2 on bad input, 130 or 143 when stopped, 1 on a defect."""
     words = _flags_first(arguments)
     terminal = Terminal("--quiet" in words or "-q" in words, "--json" in words, "--debug" in words)
     try:
         outcome = app(words, standalone_mode=False)
+    except InterruptedTraining as error:
+        terminal.fail(type(error).__name__, str(error))
+        return 143  # what a shell calls SIGTERM
     except ChromweaveError as error:
         if terminal.debug:
             raise

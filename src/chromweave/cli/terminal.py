@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ..files import is_first_process
 from ..progress import Silent
 
 __all__ = ["BarReporter", "LineReporter", "Terminal", "duration"]
@@ -125,7 +126,12 @@ class Terminal:
         return BarReporter() if sys.stderr.isatty() else LineReporter()
 
     def show(self, result: Mapping[str, Any]) -> None:
-        """Print a command's result: one JSON object, or one aligned line per entry."""
+        """Print a command's result: one JSON object, or one aligned line per entry.
+
+        Of several processes that train together only the first prints.
+        """
+        if not is_first_process():
+            return
         if self.as_json:
             print(json.dumps(result, default=str, indent=1))
             return

@@ -1,22 +1,17 @@
-"""Commands that train: pretrain, finetune, graph train; and demo, which runs everything once."""
+"""Commands that train: pretrain and its report, finetune, graph train; and demo, which runs all once."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import typer
 
 from ..errors import ConfigError
 from .arguments import ChromOption, JobSeed, StoreOption, StoresOption, cell_lines
 
-if TYPE_CHECKING:
-    from ..workflows.foundation import FinetuneConfig, PretrainConfig
-
 __all__ = ["graph", "register"]
-
-C = TypeVar("C", "PretrainConfig", "FinetuneConfig")
 
 graph = typer.Typer(help="Chromatin graphs: train, encode, lay out.", no_args_is_help=True)
 
@@ -35,12 +30,49 @@ TracksOption = Annotated[
     list[str] | None, typer.Option("--track", help="Track the model reads; repeat. Default: all shared ones.")
 ]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")]
+ResumeFromOption = Annotated[
+    Path | None, typer.Option("--resume-from", help="Go on from this checkpoint of the run instead.")
+]
+CheckpointOption = Annotated[
+    int | None,
+    typer.Option("--checkpoint-every", help="Steps between checkpoints, besides each epoch's end."),
+]
+AccumulateOption = Annotated[
+    int | None, typer.Option("--accumulate", help="Batches per optimiser step. [default: 1]")
+]
+EmaOption = Annotated[
+    float | None, typer.Option("--ema", help="Decay of averaged weights, e.g. 0.999. [default: none kept]")
+]
+ScheduleOption = Annotated[
+    Literal["constant", "cosine"] | None, typer.Option("--schedule", help="Rate after the warm-up.")
+]
+AcceleratorOption = Annotated[
+    str | None, typer.Option("--accelerator", help="auto, cpu, gpu or mps. [default: auto]")
+]
+DevicesOption = Annotated[
+    int | None, typer.Option("--devices", help="Processes on each machine. [default: 1]")
+]
+NodesOption = Annotated[int | None, typer.Option("--nodes", help="Machines. [default: 1]")]
+PrecisionOption = Annotated[
+    Literal["32-true", "bf16-mixed"] | None,
+    typer.Option("--precision", help="Of the arithmetic. [default: 32-true]"),
+]
+StrategyOption = Annotated[
+    Literal["auto", "ddp", "fsdp"] | None,
+    typer.Option("--strategy", help="How processes share the work. [default: auto]"),
+]
+TensorboardOption = Annotated[bool, typer.Option("--tensorboard", help="Write logs for TensorBoard, too.")]
+WorkersOption = Annotated[int, typer.Option("--workers", help="Processes that cut windows.")]
+ResidentOption = Annotated[
+    bool, typer.Option("--resident", help="Keep the stores on the device and cut windows there.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands to `app`."""
     app.command()(pretrain)
     app.command()(finetune)
+    app.command()(report)
     app.command()(demo)
     graph.command("train")(graph_train)
     app.add_typer(graph, name="graph")
@@ -48,13 +80,6 @@ def register(app: typer.Typer) -> None:
 
 def _changes(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _reading(settings: C, tracks: list[str] | None) -> C:
-    """The settings, with the tracks a model reads."""
-    if not tracks:
-        return settings
-    return replace(settings, transform=replace(settings.transform, tracks=tuple(tracks)))
 
 
 def _no_preset_changes(config: Path, changes: dict[str, Any]) -> None:
@@ -70,27 +95,84 @@ def pretrain(
     store: StoresOption,
     windows: WindowsOption,
     track: TracksOption = None,
+    store_weight: Annotated[
+        list[float] | None,
+        typer.Option(help="Share of each store in an epoch, in order. Default: by windows."),
+    ] = None,
+    include_test_chromosomes: Annotated[
+        bool,
+        typer.Option("--include-test-chromosomes", help="Train on the test split, too (the paper's way)."),
+    ] = False,
+    augment: Annotated[
+        list[str] | None,
+        typer.Option(help="swap, flip, jitter or thin windows at random; repeat. Default: the preset's."),
+    ] = None,
     preset: PresetOption = "tiny",
     config: ConfigOption = None,
     epochs: EpochsOption = None,
     batch_size: BatchOption = None,
     learning_rate: RateOption = None,
+    schedule: ScheduleOption = None,
+    accumulate: AccumulateOption = None,
+    ema: EmaOption = None,
+    checkpoint_every: CheckpointOption = None,
+    tensorboard: TensorboardOption = False,
+    accelerator: AcceleratorOption = None,
+    devices: DevicesOption = None,
+    nodes: NodesOption = None,
+    precision: PrecisionOption = None,
+    strategy: StrategyOption = None,
+    workers: WorkersOption = 0,
+    resident: ResidentOption = False,
     seed: JobSeed = 0,
     resume: ResumeOption = False,
+    resume_from: ResumeFromOption = None,
 ) -> None:
     """Pre-train MIX-HIC on windows of maps and tracks that belong together."""
     from .. import config as configs
     from ..workflows import foundation
 
-    changes = _changes(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
+    learning = _changes(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        accumulate=accumulate,
+        ema=ema,
+    )
     if config is not None:
-        _no_preset_changes(config, changes)
+        _no_preset_changes(config, learning)
         settings = configs.load(foundation.PretrainConfig, config)
     else:
-        settings = foundation.PretrainConfig.preset(preset, **changes)
-    settings = _reading(settings, track)
+        settings = foundation.PretrainConfig.preset(preset, **learning)
+    machine = _changes(
+        accelerator=accelerator,
+        devices=devices,
+        nodes=nodes,
+        precision=precision,
+        strategy=strategy,
+        checkpoint_every=checkpoint_every,
+        tensorboard=tensorboard or None,
+    )
+    loading = _changes(
+        store_weights=tuple(store_weight) if store_weight else None,
+        workers=workers or None,
+        resident=resident or None,
+    )
+    settings = replace(
+        settings,
+        transform=replace(
+            settings.transform,
+            **_changes(
+                tracks=tuple(track) if track else None, augmentations=tuple(augment) if augment else None
+            ),
+        ),
+        fit=replace(settings.fit, **machine),
+        loading=replace(settings.loading, **loading),
+        include_test_chromosomes=include_test_chromosomes or settings.include_test_chromosomes,
+    )
     result = foundation.pretrain(
-        run, stores=store, windows=windows, config=settings, seed=seed, resume=resume
+        run, stores=store, windows=windows, config=settings, seed=seed, resume=resume_from or resume
     )
     context.obj.show(
         {
@@ -124,6 +206,7 @@ def finetune(
     learning_rate: RateOption = None,
     seed: JobSeed = 0,
     resume: ResumeOption = False,
+    resume_from: ResumeFromOption = None,
 ) -> None:
     """Fine-tune a pre-trained model for a task, or train one from scratch."""
     from .. import config as configs
@@ -137,7 +220,8 @@ def finetune(
         settings = foundation.FinetuneConfig.preset(preset, mode, **changes)
     if track and pretrained:
         raise ConfigError("--track and --from exclude each other: a pre-trained model brings its own tracks.")
-    settings = _reading(settings, track)
+    if track:
+        settings = replace(settings, transform=replace(settings.transform, tracks=tuple(track)))
     result = foundation.finetune(
         run,
         stores=store,
@@ -146,7 +230,7 @@ def finetune(
         pretrained=pretrained,
         config=settings,
         seed=seed,
-        resume=resume,
+        resume=resume_from or resume,
     )
     context.obj.show(
         {
@@ -158,6 +242,19 @@ def finetune(
             **result.fit.best_metrics,
         }
     )
+
+
+def report(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(help="Run folder of pretrain, finished or not.", metavar="RUN")],
+    out: Annotated[
+        Path | None, typer.Option(help="The page. Default: report.html in the run folder.")
+    ] = None,
+) -> None:
+    """Write a page of how a pre-training goes: losses, retrieval against chance, alignment, uniformity."""
+    from ..workflows.training_report import report_pretraining
+
+    context.obj.show({"report": str(report_pretraining(run, out))})
 
 
 def graph_train(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
@@ -70,6 +70,11 @@ class WindowTransform:
             raise ConfigError(f"clip must be a positive number of contacts, not {self.clip}.")
         if len(set(self.tracks)) != len(self.tracks):
             raise ConfigError(f"a track is named twice in {', '.join(self.tracks)}.")
+        unknown = sorted(set(self.augmentations) - set(get_args(Augmentation)))
+        if unknown:
+            raise ConfigError(
+                f"no augmentation {', '.join(unknown)}; there are {', '.join(get_args(Augmentation))}."
+            )
         if len(set(self.augmentations)) != len(self.augmentations):
             raise ConfigError(f"an augmentation is named twice in {', '.join(self.augmentations)}.")
         if self.jitter_bins < 0:

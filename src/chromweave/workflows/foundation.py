@@ -15,12 +15,14 @@ from torch import nn
 
 from .. import config as configs
 from ..batch import MapTrackBatch
-from ..data.dataset import WindowDataset, loader
+from ..data.dataset import WindowDataset, WindowLoader, loader
+from ..data.resident import resident_loader
 from ..data.store import RegionStore
 from ..data.transforms import WindowTransform
 from ..data.windows import read_windows
 from ..errors import ConfigError, DataError, ModelError
 from ..evaluation.classification import auroc, average_precision
+from ..files import is_first_process
 from ..models.mixhic import LoopModel, MixHicConfig, MixHicPretrain
 from ..progress import notify
 from ..provenance import describe_inputs, describe_process, start_run
@@ -34,8 +36,9 @@ from ..training.checkpoint import (
 )
 from ..training.engine import FitConfig, FitResult, fit, seeded
 from ..training.objectives import LoopClassification, Objective, PairedPretraining
-from .foundation_settings import FinetuneConfig, LoopCallConfig, PretrainConfig
+from .foundation_settings import FinetuneConfig, LoadingConfig, LoopCallConfig, PretrainConfig
 from .loop_calling import call_loops, score_windows
+from .model_card import training_data, write_model_card
 from .model_input import ModelInput, StoreLike, open_stores, shared_tracks
 from .networks import LOOPS, PRETRAIN, load, network_config
 
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FinetuneConfig",
     "FinetuneResult",
+    "LoadingConfig",
     "LoopCallConfig",
     "PretrainConfig",
     "PretrainResult",
@@ -124,13 +128,17 @@ class _Windows:
         return f"among windows {', '.join(shown[:8])}{', ...' if len(shown) > 8 else ''}"
 
 
-def _read_tables(stores: Sequence[RegionStore], windows: Paths) -> list[pd.DataFrame]:
+def _read_tables(stores: Sequence[RegionStore], windows: Paths, test: bool = False) -> list[pd.DataFrame]:
+    """A table for each store; test windows are not even read, unless they are to be trained on."""
     paths = [windows] if isinstance(windows, str | Path) else list(windows)
     if len(paths) != len(stores):
         raise ConfigError(
             f"{len(stores)} store(s) and {len(paths)} window table(s): give one table per store, in order."
         )
-    tables = [read_windows(path, store=store) for path, store in zip(paths, stores, strict=True)]
+    splits = ["train", "valid", "test"] if test else ["train", "valid"]
+    tables = [
+        read_windows(path, store=store, splits=splits) for path, store in zip(paths, stores, strict=True)
+    ]
     for name in ("resolution", "window_bins"):
         found = sorted({int(table.attrs[name]) for table in tables})
         if len(found) > 1:
@@ -185,17 +193,24 @@ def _sized(network: MixHicConfig, given: ModelInput) -> MixHicConfig:
 
 def _train(
     run: Path, network: nn.Module, objective: Objective[Any], windows: _Windows, config: FitConfig,
-    *, seed: int, resume: bool, description: str,
+    loading: LoadingConfig, *, seed: int, resume: bool | Path, description: str,
 ) -> FitResult:  # fmt: skip
     size = config.batch_size
-    # A short last batch has easier negatives, and noisier statistics.
-    train = loader(windows.train, size, shuffle=True, seed=seed, drop_last=len(windows.train) >= size)
+    train = _batches(
+        windows.train, size, loading,
+        shuffle=True,
+        seed=seed,
+        # A short last batch has easier negatives, and noisier statistics.
+        drop_last=len(windows.train) >= size,
+        store_weights=loading.store_weights or None,
+    )  # fmt: skip
+    valid = None if windows.valid is None else _batches(windows.valid, size, loading)
     return fit(
         network,
         objective,
         run,
         train,
-        None if windows.valid is None else loader(windows.valid, size),
+        valid,
         config,
         seed=seed,
         resume=resume,
@@ -204,13 +219,24 @@ def _train(
     )
 
 
+def _batches(dataset: WindowDataset, batch_size: int, loading: LoadingConfig, **order: Any) -> WindowLoader:
+    if loading.resident:
+        return resident_loader(dataset, batch_size, **order)
+    return loader(dataset, batch_size, num_workers=loading.workers, **order)
+
+
 def _save(
     run: Path, network: nn.Module, kind: str, model: Mapping[str, Any], given: ModelInput,
-    result: FitResult, *, inputs: Sequence[str | Path], seed: int, **more: Any,
+    result: FitResult, *, data: Sequence[Mapping[str, Any]], inputs: Sequence[str | Path], seed: int,
+    **more: Any,
 ) -> None:  # fmt: skip
+    """Weights, description and card; of several processes the first writes them."""
+    if not is_first_process():
+        return
     provenance = {
         **describe_process(),
         "seed": seed,
+        "data": list(data),
         "inputs": describe_inputs(inputs),
         "epochs": result.epochs,
         "best_epoch": result.best_epoch,
@@ -218,6 +244,7 @@ def _save(
         **more,
     }
     save_model(run, network, ModelDescription(kind, model, configs.to_mapping(given), provenance))
+    write_model_card(run)
     notify(f"model: {run}")
 
 
@@ -229,18 +256,22 @@ def pretrain(
     preset: str = "tiny",
     config: PretrainConfig | None = None,
     seed: int = 0,
-    resume: bool = False,
+    resume: bool | str | Path = False,
 ) -> PretrainResult:
     """Pre-train MIX-HIC: both encoders learn which map and which tracks belong together.
+
+    Several processes that the settings ask for (`fit.devices`, `fit.nodes`) each call this.
 
     Parameters
     ----------
     run
-        Run folder: settings, `metrics.csv`, checkpoints, and at the end `model.safetensors`, `config.json`.
+        Run folder: settings, `metrics.csv`, checkpoints, and at the end `model.safetensors`, `config.json`
+        and the model card `README.md`.
     stores
         One or several cell lines.
     windows
-        A window table per store, in the same order; splits ``train`` and ``valid`` are used, no other.
+        A window table per store, in the same order. Splits ``train`` and ``valid`` are used, and ``test``
+        only where the settings include test chromosomes.
     preset
         Sizes and optimisation where no `config` is given: tiny, small, paper-128, paper-256.
     config
@@ -248,7 +279,7 @@ def pretrain(
     seed
         Of weights, order and dropout.
     resume
-        Continue an interrupted run of the same settings.
+        Continue an interrupted run of the same settings, from its last checkpoint or from the one named.
 
     Raises
     ------
@@ -256,10 +287,14 @@ def pretrain(
         Settings, windows and stores do not fit one another.
     TrainingError
         The loss is no longer a number.
+    InterruptedTraining
+        The process was asked to end; a checkpoint was kept.
     """
     config = config or PretrainConfig.preset(preset)
     opened = open_stores(stores)
-    tables = _read_tables(opened, windows)
+    tables = _read_tables(opened, windows, config.include_test_chromosomes)
+    if config.include_test_chromosomes:
+        tables = [_with_test_windows(table) for table in tables]
     chosen = _windows(opened, tables, _input_of(opened, tables, config.transform), run, seed)
     size = _sized(config.network, chosen.input)
     config = replace(config, network=size, transform=chosen.input.transform)
@@ -268,28 +303,62 @@ def pretrain(
     with seeded(seed):
         network = MixHicPretrain(size)
     result = _train(
-        folder, network, PairedPretraining(config.loss), chosen, config.fit,
-        seed=seed, resume=resume, description="pre-training",
+        folder, network, PairedPretraining(config.loss), chosen, config.fit, config.loading,
+        seed=seed, resume=_checkpoint(resume), description="pre-training",
     )  # fmt: skip
     model = {"network": configs.to_mapping(size)}
-    _save(folder, network, PRETRAIN, model, chosen.input, result, inputs=inputs, seed=seed)
+    data = training_data(opened, tables)
+    _save(
+        folder, network, PRETRAIN, model, chosen.input, result, data=data, inputs=inputs, seed=seed,
+        include_test_chromosomes=config.include_test_chromosomes,
+    )  # fmt: skip
     return PretrainResult(folder, result, len(chosen.train), chosen.n_valid)
 
 
-def _start(run: str | Path, kind: str, config: Any, seed: int, inputs: Sequence[Path], resume: bool) -> Path:
+def _with_test_windows(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose test windows are training windows."""
+    changed = table.assign(split=table["split"].astype(str).replace("test", "train"))
+    changed.attrs = dict(table.attrs)
+    return changed
+
+
+def _checkpoint(resume: bool | str | Path) -> bool | Path:
+    return resume if isinstance(resume, bool) else Path(resume)
+
+
+# What a run may be continued with other values of: none changes what a step computes.
+_FREE = (
+    "epochs",
+    "patience",
+    "checkpoint_every",
+    "tensorboard",
+    "accelerator",
+    "devices",
+    "nodes",
+    "strategy",
+)
+
+
+def _start(
+    run: str | Path,
+    kind: str,
+    config: Any,
+    seed: int,
+    inputs: Sequence[Path],
+    resume: bool | str | Path,
+) -> Path:
     """A run folder; one to be resumed must have been started with the same settings."""
     path = Path(run) / "config.toml"
     if resume and path.is_file():
         before = configs.load(type(config), path)
-        changed = replace(
-            before, fit=replace(before.fit, epochs=config.fit.epochs, patience=config.fit.patience)
-        )
-        if changed != config:
+        free = {name: getattr(config.fit, name) for name in _FREE}
+        loading = replace(before.loading, workers=config.loading.workers, resident=config.loading.resident)
+        if replace(before, fit=replace(before.fit, **free), loading=loading) != config:
             raise ConfigError(
                 f"{path}: the run was started with other settings; resume with the same ones (only "
-                f"epochs and patience may change), or start anew."
+                f"{', '.join(_FREE)}, workers and resident may change), or start anew."
             )
-    return start_run(run, kind=kind, config=config, seed=seed, inputs=inputs)
+    return start_run(run, kind=kind, config=config, seed=seed, inputs=inputs, processes=config.fit.processes)
 
 
 def loop_scores(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
@@ -323,7 +392,7 @@ def finetune(
     preset: str = "tiny",
     config: FinetuneConfig | None = None,
     seed: int = 0,
-    resume: bool = False,
+    resume: bool | str | Path = False,
 ) -> FinetuneResult:
     """Train a task's model, from a pre-trained one or from scratch.
 
@@ -350,6 +419,10 @@ def finetune(
     if task != "loops":
         raise ConfigError(f"no task {task!r}; there is 'loops'.")
     config = config or FinetuneConfig.preset(preset)
+    if "jitter" in config.transform.augmentations:
+        raise ConfigError(
+            "the augmentation 'jitter' moves the anchors that loops are labels of; leave it out."
+        )
     opened = open_stores(stores)
     tables = _read_tables(opened, windows)
     _require_both_classes(tables)
@@ -358,7 +431,7 @@ def finetune(
         config = replace(config, network=_sized(config.network, chosen.input))
     else:
         before = _pretrained(pretrained)
-        given = ModelInput.parse(before.data, f"{pretrained}: config.json")
+        given = ModelInput.parse(before.data, f"{pretrained}: config.json").augmented_as(config.transform)
         chosen = _windows(opened, tables, given, pretrained, seed)
         own = replace(network_config(before.model), head_dropout=config.network.head_dropout)
         config = replace(config, network=own)
@@ -371,12 +444,17 @@ def finetune(
         network = LoopModel(config.network, config.mode)
     moved = None if pretrained is None else _take_over(network, pretrained)
     result = _train(
-        folder, network, LoopClassification(loop_scores), chosen, config.fit,
-        seed=seed, resume=resume, description="training for loops",
+        folder, network, LoopClassification(loop_scores), chosen, config.fit, config.loading,
+        seed=seed, resume=_checkpoint(resume), description="training for loops",
     )  # fmt: skip
     model = {"network": configs.to_mapping(config.network), "mode": config.mode}
-    more = {} if moved is None else {"pretrained": str(pretrained), "transferred_tensors": len(moved.moved)}
-    _save(folder, network, LOOPS, model, chosen.input, result, inputs=inputs, seed=seed, **more)
+    more: dict[str, Any] = {}
+    if pretrained is not None and moved is not None:
+        more = {"pretrained": str(pretrained), "transferred_tensors": len(moved.moved)}
+        seen = before.provenance.get("include_test_chromosomes")
+        more |= {} if seen is None else {"include_test_chromosomes": seen}
+    data = training_data(opened, tables)
+    _save(folder, network, LOOPS, model, chosen.input, result, data=data, inputs=inputs, seed=seed, **more)
     return FinetuneResult(folder, result, len(chosen.train), chosen.n_valid, moved)
 
 

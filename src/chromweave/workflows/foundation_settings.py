@@ -17,7 +17,14 @@ from ..models.mixhic import PRESETS, LoopMode, MixHicConfig
 from ..training.engine import FitConfig
 from ..training.objectives import PairLossConfig
 
-__all__ = ["LOOP_FITS", "PRETRAIN_FITS", "FinetuneConfig", "LoopCallConfig", "PretrainConfig"]
+__all__ = [
+    "LOOP_FITS",
+    "PRETRAIN_FITS",
+    "FinetuneConfig",
+    "LoadingConfig",
+    "LoopCallConfig",
+    "PretrainConfig",
+]
 
 # Epochs, batch, rate and patience of paper-* are the paper's; it does not clip.
 _PAPER_PRETRAIN = FitConfig(epochs=500, batch_size=256, learning_rate=1e-5, gradient_clip=None)
@@ -28,7 +35,9 @@ _PAPER_LOOPS = FitConfig(
 )
 PRETRAIN_FITS = {
     "tiny": FitConfig(epochs=20, batch_size=32, learning_rate=3e-4, warmup_steps=30),
-    "small": FitConfig(epochs=50, batch_size=64, learning_rate=2e-4, warmup_steps=100),
+    "small": FitConfig(
+        epochs=10, batch_size=64, learning_rate=1e-3, warmup_steps=50, schedule="cosine", final_rate=0.02
+    ),
     "paper-128": _PAPER_PRETRAIN,
     "paper-256": _PAPER_PRETRAIN,
 }
@@ -39,19 +48,44 @@ LOOP_FITS = {
     "paper-256": _PAPER_LOOPS,
 }
 
-
-# From few windows a small network learns nothing of maps whose values lie within a hundredth of each other.
-_SMALL_TRANSFORM = WindowTransform(contacts="standard", augmentations=("swap",))
-
-
-def _transform(name: str) -> WindowTransform:
-    return WindowTransform() if name.startswith("paper") else _SMALL_TRANSFORM
+# A window's pooled tokens say where in it something is only if the tokens know where they stand; and maps
+# are told apart by what is left of them when the decay with distance, alike in all, is taken away.
+_NETWORKS = {**PRESETS, "small": replace(PRESETS["small"], position_encoding="sinusoidal")}
+_TRANSFORMS = {
+    "tiny": WindowTransform(contacts="standard", augmentations=("swap",)),
+    "small": WindowTransform(contacts="observed_expected", augmentations=("swap", "flip")),
+}
 
 
 def _of_preset(table: Mapping[str, Any], name: str) -> Any:
     if name not in table:
         raise ConfigError(f"no preset {name!r}; there are {', '.join(table)}.")
     return table[name]
+
+
+@dataclass(frozen=True)
+class LoadingConfig:
+    """How training windows reach the model.
+
+    Parameters
+    ----------
+    store_weights
+        Share of each store (cell line) in an epoch, in their order; empty: every window once an epoch.
+    workers
+        Processes that cut windows beside the training; 0 cuts them in between.
+    resident
+        Keep contacts and tracks of all windows on the device, and cut there.
+    """
+
+    store_weights: tuple[float, ...] = ()
+    workers: int = 0
+    resident: bool = False
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise ConfigError(f"workers must not be negative, but is {self.workers}.")
+        if self.resident and self.workers:
+            raise ConfigError("windows of a resident store are cut on the device: leave workers at 0.")
 
 
 @dataclass(frozen=True)
@@ -66,12 +100,19 @@ class PretrainConfig:
         Objective and optimisation.
     transform
         What is done to the windows; its tracks are all that the stores share if it names none.
+    loading
+        How windows reach the model.
+    include_test_chromosomes
+        Train on windows of the split ``test``, too, as the paper did. What is fine-tuned from the model has
+        then no test of its own on these chromosomes; the model card says so.
     """
 
     network: MixHicConfig = PRESETS["tiny"]
     loss: PairLossConfig = field(default_factory=PairLossConfig)
     fit: FitConfig = PRETRAIN_FITS["tiny"]
-    transform: WindowTransform = _SMALL_TRANSFORM
+    transform: WindowTransform = _TRANSFORMS["tiny"]
+    loading: LoadingConfig = field(default_factory=LoadingConfig)
+    include_test_chromosomes: bool = False
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> PretrainConfig:
@@ -82,10 +123,12 @@ class PretrainConfig:
         ConfigError
             No such preset.
         """
-        network, settings = _of_preset(PRESETS, name), _of_preset(PRETRAIN_FITS, name)
+        network, settings = _of_preset(_NETWORKS, name), _of_preset(PRETRAIN_FITS, name)
         loss = _PAPER_LOSS if name.startswith("paper") else PairLossConfig()
-        fit = replace(settings, **changes)
-        return cls(network=network, loss=loss, fit=fit, transform=_transform(name))
+        transform = _TRANSFORMS.get(name, WindowTransform())
+        if name == "small":  # nothing here speaks of the anchor pixel, so that it may be moved
+            transform = replace(transform, augmentations=(*transform.augmentations, "jitter"))
+        return cls(network=network, loss=loss, fit=replace(settings, **changes), transform=transform)
 
 
 @dataclass(frozen=True)
@@ -98,15 +141,18 @@ class FinetuneConfig:
         What it reads: ``"bimodal"`` map and tracks, ``"map"``, ``"tracks"``, or ``"infer_map"``, tracks and
         the map tokens inferred from them.
     network, transform
-        Used from scratch only; a pre-trained model brings its own.
+        Used from scratch; a pre-trained model brings its own, but for the augmentations.
     fit
         Optimisation.
+    loading
+        How windows reach the model.
     """
 
     mode: LoopMode = "bimodal"
     network: MixHicConfig = PRESETS["tiny"]
     fit: FitConfig = LOOP_FITS["tiny"]
-    transform: WindowTransform = _SMALL_TRANSFORM
+    transform: WindowTransform = _TRANSFORMS["tiny"]
+    loading: LoadingConfig = field(default_factory=LoadingConfig)
 
     @classmethod
     def preset(cls, name: str, mode: LoopMode = "bimodal", **changes: Any) -> FinetuneConfig:
@@ -117,9 +163,9 @@ class FinetuneConfig:
         ConfigError
             No such preset.
         """
-        network, settings = _of_preset(PRESETS, name), _of_preset(LOOP_FITS, name)
-        fit = replace(settings, **changes)
-        return cls(mode=mode, network=network, fit=fit, transform=_transform(name))
+        network, settings = _of_preset(_NETWORKS, name), _of_preset(LOOP_FITS, name)
+        transform = _TRANSFORMS.get(name, WindowTransform())
+        return cls(mode=mode, network=network, fit=replace(settings, **changes), transform=transform)
 
 
 @dataclass(frozen=True)
