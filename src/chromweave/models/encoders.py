@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .blocks import MapBlock, TrackLayer, initialise_dense
+from .positions import MAP_AMPLITUDE
 
 __all__ = ["EncodedTracks", "MapEncoder", "TrackDecoder", "TrackEncoder", "track_token_counts"]
 
@@ -64,6 +65,8 @@ class MapEncoder(nn.Module):
         widths = [channels * 2**stage for stage in range(STAGES + 1)]
         self.embed = nn.Linear(4, channels)
         initialise_dense(self.embed)
+        if codes is not None:
+            nn.init.trunc_normal_(self.embed.weight, std=MAP_AMPLITUDE)
         self.register_buffer("codes", codes, persistent=False)
         self.stages = nn.ModuleList(
             nn.Sequential(*(MapBlock(width, heads) for _ in range(depth))) for width in widths
