@@ -15,6 +15,7 @@ __all__ = [
     "from_first",
     "gathered",
     "joined",
+    "largest",
     "rank",
     "summed",
     "wait_for_all",
@@ -81,13 +82,18 @@ def summed(values: Mapping[str, float]) -> dict[str, float]:
     return dict(zip(values, numbers.tolist(), strict=True))
 
 
+def largest(value: int) -> int:
+    """The largest of the values of all processes."""
+    if not _together():
+        return value
+    box = torch.tensor([value], dtype=torch.int64, device=_device())
+    dist.all_reduce(box, dist.ReduceOp.MAX)
+    return int(box.item())
+
+
 def any_of_us(condition: bool) -> bool:
     """Whether the condition holds in any process; every process gets the same answer."""
-    if not _together():
-        return condition
-    flag = torch.tensor([int(condition)], dtype=torch.int32, device=_device())
-    dist.all_reduce(flag, dist.ReduceOp.MAX)
-    return bool(flag.item())
+    return largest(int(condition)) > 0
 
 
 def first_of_us(word: str | None) -> str | None:
@@ -120,3 +126,10 @@ def from_first(value: T) -> T:
 def wait_for_all() -> None:
     """Return when every process has come here."""
     any_of_us(False)
+
+
+def average_gradient(parameter: Tensor) -> None:
+    """Mean over processes of the gradient of a parameter that each of them holds."""
+    if _together() and parameter.grad is not None:
+        dist.all_reduce(parameter.grad)
+        parameter.grad /= world()

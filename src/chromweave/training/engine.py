@@ -69,6 +69,10 @@ def _quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", category=PossibleUserWarning)
         # Lightning 2.6 asks torch 2.13 in a way it no longer likes.
         warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+        # Gradients of depth-wise convolutions are laid out otherwise than DDP would like; they are small.
+        warnings.filterwarnings("ignore", message="Grad strides do not match", category=UserWarning)
+        # Nothing is done in place to what a network returns.
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* view tensor", category=UserWarning)
         for logger in loggers:
             logger.setLevel(logging.ERROR)
         try:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from ..errors import ConfigError
-from .distributed import rank, world
+from .distributed import any_of_us, largest, rank, world
 
 __all__ = ["Dealt", "Passes", "Startable"]
 
@@ -45,6 +45,13 @@ class Passes:
         Where this process computes.
     first
         Batches that the first pass leaves out.
+    in_step
+        Whether every process needs the same number of batches: those that have fewer get some again.
+
+    Attributes
+    ----------
+    own
+        How many of the batches count; None where the source has no length.
 
     Raises
     ------
@@ -54,7 +61,9 @@ class Passes:
 
     batch_sampler = None  # Lightning looks here once it has found a sampler
 
-    def __init__(self, source: Iterable[Any], device: torch.device, first: int = 0) -> None:
+    def __init__(
+        self, source: Iterable[Any], device: torch.device, first: int = 0, in_step: bool = False
+    ) -> None:
         if isinstance(source, Dealt):
             source.deal(rank(), world(), device)
         elif world() > 1:
@@ -63,6 +72,15 @@ class Passes:
                 f"on one device."
             )
         self._source, self._first = source, first
+        self.own = len(source) if isinstance(source, Sized) else None
+        self._extra = 0
+        if in_step and self.own is not None:
+            self._extra = largest(self.own) - self.own
+            if any_of_us(self._extra > 0 and self.own == 0):
+                raise ConfigError(
+                    f"there are fewer batches than the {world()} processes that need one each; choose a "
+                    f"smaller batch_size, or strategy ddp."
+                )
 
     @property
     def sampler(self) -> Any:
@@ -72,7 +90,7 @@ class Passes:
     def __len__(self) -> int:
         if not isinstance(self._source, Sized):
             raise TypeError(f"{type(self._source).__name__} has no length")
-        return len(self._source)
+        return len(self._source) + self._extra
 
     def __iter__(self) -> Iterator[Any]:
         first, self._first = self._first, 0
@@ -83,3 +101,5 @@ class Passes:
             yield from self._source
         else:
             yield from islice(self._source, first, None)
+        if self._extra:  # at most one more each, of what is dealt out evenly
+            yield from islice(self._source, self._extra)

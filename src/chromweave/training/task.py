@@ -12,9 +12,10 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor
 
 from ..errors import ConfigError, TrainingError
-from .distributed import first_of_us, rank, world
+from .distributed import average_gradient, first_of_us, rank, world
 from .objectives import Objective, Staged, Tally
 from .passes import Passes
 from .seeds import reseed
@@ -115,7 +116,7 @@ class Task(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW, in its fused form, which is several times faster on a CPU, too; with its schedule."""
         optimizer = torch.optim.AdamW(
-            self.network.parameters(),
+            self._parameter_groups(),
             lr=self.config.learning_rate,
             weight_decay=self.config.weight_decay,
             fused=True,
@@ -181,13 +182,21 @@ class Task(L.LightningModule):
         """Clip the gradient's norm; one that is no number would end in every weight."""
         if self.config.gradient_clip is None:
             return
-        norm: Any = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
-        if isinstance(norm, torch.distributed.tensor.DTensor):
-            norm = norm.full_tensor()
+        norm = self._gradient_norm()
         if not torch.isfinite(norm):  # the same norm in every process
             raise TrainingError(
                 f"the gradient is not finite {self._where(self._batch)}; lower the learning rate."
             )
+        for group in self._parameter_groups():
+            torch.nn.utils.clip_grads_with_norm_(group["params"], self.config.gradient_clip, norm)
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameters that can be worked on in one go."""
+        return [{"params": list(self.network.parameters())}]
+
+    def _gradient_norm(self) -> Tensor:
+        """Norm of the gradient of all parameters."""
+        return _norm(self.network.parameters())
 
     def take_recent(self) -> dict[str, float]:
         """Means since they were last taken."""
@@ -229,16 +238,54 @@ class Task(L.LightningModule):
                 tally.load(saved[name], self._root_device())
 
 
+def _norm(parameters: Iterable[nn.Parameter]) -> Tensor:
+    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+
+
 class ShardedTask(Task):
-    """A task whose network lies in parts in the memories of all processes (FSDP2)."""
+    """A task whose network lies in parts in the memories of all processes (FSDP2).
+
+    Single numbers, such as a learned temperature, cannot be divided: each process has them whole.
+    """
 
     def configure_model(self) -> None:
         """Shard each block of a sequence of blocks, then what is left."""
         if isinstance(self.network, FSDPModule):
             return
         mesh = self.device_mesh["data_parallel"] if self.device_mesh is not None else None
+        whole = {parameter for parameter in self.network.parameters() if parameter.ndim == 0}
         for sequence in [module for module in self.network.modules() if isinstance(module, nn.Sequential)]:
             for block in sequence:
                 if any(True for _ in block.children()) and not isinstance(block, nn.Sequential):
-                    fully_shard(block, mesh=mesh)
-        fully_shard(self.network, mesh=mesh)
+                    fully_shard(block, mesh=mesh, ignored_params=whole)
+        fully_shard(self.network, mesh=mesh, ignored_params=whole)
+        for parameter in whole:
+            parameter.register_post_accumulate_grad_hook(average_gradient)  # type: ignore[no-untyped-call]
+
+    def val_dataloader(self) -> Passes:
+        """The validation batches of this process; each forward pass needs the others to make one, too."""
+        self._passes = Passes(self.sources.valid or (), self._root_device(), in_step=True)
+        return self._passes
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Batches that only keep the others company do not count."""
+        if self._passes.own is None or batch_idx < self._passes.own:
+            super().validation_step(batch, batch_idx)
+        else:
+            self.objective.step(self.network, batch)
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        sharded, whole = self._sharded_and_whole()
+        return [{"params": group} for group in (sharded, whole) if group]
+
+    def _sharded_and_whole(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        parameters = list(self.network.parameters())
+        return (
+            [parameter for parameter in parameters if isinstance(parameter, DTensor)],
+            [parameter for parameter in parameters if not isinstance(parameter, DTensor)],
+        )
+
+    def _gradient_norm(self) -> Tensor:
+        sharded, whole = self._sharded_and_whole()
+        norm: Any = _norm(sharded)
+        return torch.linalg.vector_norm(torch.stack([norm.full_tensor(), _norm(whole)]))
