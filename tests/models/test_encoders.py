@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from chromweave.models.encoders import (
+    Halving,
     MapEncoder,
     StemBatchNorm,
     TrackDecoder,
@@ -115,6 +116,14 @@ def test_patches_are_read_by_row():
     assert seen[0][0, 0, :4].tolist() == [0, 1, 50, 51]
     assert seen[0][0, 1, :4].tolist() == [2, 3, 52, 53]
     assert seen[0][0, 25, :4].tolist() == [100, 101, 150, 151]
+
+
+@pytest.mark.parametrize("side", [2, 5, 6, 8, 9, 12])
+def test_a_grid_is_halved_by_a_strided_convolution_whatever_its_size(side):
+    down, grid = seeded(Halving, 3), draw(2, 3, side, side)
+    expected = torch.nn.functional.conv2d(grid, down.weight, down.bias, stride=2, padding=1)
+    assert expected.shape == (2, 6, side // 2, side // 2)
+    torch.testing.assert_close(down(grid), expected)
 
 
 def test_decoder_puts_upsampled_channels_before_the_skip():

@@ -252,3 +252,19 @@ def test_a_contact_model_needs_one_token_per_bin():
     with pytest.raises(ConfigError, match="needs one per bin, 100"):
         ContactModel(preset("tiny", positions=10_000))
     assert ContactModel(preset("tiny", positions=10_000, pools=(4, 5, 5))).config.track_tokens == 12
+
+
+def test_half_precision_gives_nearly_the_same_tokens_and_gradients():
+    model, (contacts, tracks) = seeded(MixHicPretrain, TINY).float().train(), draw(3)
+    found = []
+    for half in (False, True):
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            pair = model(contacts.float(), tracks.float())
+            loss = (pair.track_invariant.float() * pair.track_specific.float()).sum()
+        loss.backward()
+        gradient = model.track_encoder.stages[0][0].attention.qkv.weight.grad.clone()
+        found.append((pair.track_invariant.float(), pair.map_invariant.float(), gradient))
+    for exact, half in zip(*found, strict=True):
+        assert not torch.equal(exact, half)
+        assert torch.cosine_similarity(exact.flatten(), half.flatten(), dim=0) > 0.98

@@ -29,6 +29,7 @@ from .positions import map_codes, track_codes
 
 __all__ = [
     "PRESETS",
+    "ContactMode",
     "ContactModel",
     "Halves",
     "LoopMode",
