@@ -1,5 +1,8 @@
 """The whole models: exact parameter counts, what each mode builds and reads, independence of the batch."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -268,3 +271,26 @@ def test_half_precision_gives_nearly_the_same_tokens_and_gradients():
     for exact, half in zip(*found, strict=True):
         assert not torch.equal(exact, half)
         assert torch.cosine_similarity(exact.flatten(), half.flatten(), dim=0) > 0.98
+
+
+COMPILED = """
+import torch
+from chromweave.models.mixhic import MixHicPretrain, preset
+model = MixHicPretrain(preset("tiny", depth=1, position_encoding="sinusoidal")).train()
+compiled = torch.compile(model, backend="eager", fullgraph=True)
+with torch._dynamo.config.patch(error_on_recompile=True):
+    for _ in range(12):
+        pair = compiled(torch.rand(2, 1, 50, 50), torch.rand(2, 5000, 2))
+assert model.track_encoder.stem.norms[0].num_batches_tracked == 12
+assert pair.track_invariant.shape == (2, 12, 64)
+"""
+
+
+@pytest.mark.slow
+def test_a_training_forward_is_one_graph_for_a_compiler():
+    """In later batches, too, when the stem's running statistics have settled.
+
+    In a process of its own: the checks of dimensions, on in tests, cannot be compiled.
+    """
+    done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
