@@ -73,6 +73,7 @@ def register(app: typer.Typer) -> None:
     app.command()(pretrain)
     app.command()(finetune)
     app.command()(report)
+    app.command("import-mixhic")(import_mixhic)
     app.command()(demo)
     graph.command("train")(graph_train)
     app.add_typer(graph, name="graph")
@@ -255,6 +256,47 @@ def report(
     from ..workflows.training_report import report_pretraining
 
     context.obj.show({"report": str(report_pretraining(run, out))})
+
+
+def import_mixhic(
+    context: typer.Context,
+    checkpoint: Annotated[Path, typer.Argument(help="File of the published code.", metavar="CHECKPOINT")],
+    out: Annotated[Path, typer.Argument(help="Model folder to write.", metavar="OUT")],
+    kind: Annotated[Literal["pretrain", "loops", "contacts"], typer.Option(help="What it was trained for.")],
+    assembly: Annotated[str, typer.Option(help="Assembly of its windows.")] = "hg38",
+    track: Annotated[
+        list[str] | None,
+        typer.Option(help="Its tracks, in its order; repeat. Default: ATAC, DNase."),
+    ] = None,
+    resolution: Annotated[int, typer.Option(help="Bins of its windows, bp.")] = 5000,
+    mode: Annotated[
+        str | None, typer.Option(help="What a task's model reads. Default: bimodal; contacts: infer_map.")
+    ] = None,
+    weight: Annotated[str, typer.Option(help="Balancing vector its windows take from a store.")] = "KR",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model in OUT.")] = False,
+) -> None:
+    """Turn a checkpoint of MIX-HIC's published code into a model folder; it is read without unpickling."""
+    from ..workflows.legacy_import import import_legacy
+
+    result = import_legacy(
+        checkpoint,
+        out,
+        kind=kind,
+        assembly=assembly,
+        tracks=tuple(track) if track else ("ATAC", "DNase"),
+        resolution=resolution,
+        mode=mode or "",
+        weight=weight,
+        overwrite=overwrite,
+    )
+    context.obj.show(
+        {
+            "model": str(out),
+            "kind": result.kind,
+            "base_width": result.config.channels,
+            "left_behind": len(result.dropped),
+        }
+    )
 
 
 def graph_train(

@@ -24,6 +24,7 @@ from ..io.intervals import read_bedpe
 from ..plot.curves import evaluation_figure
 from ..plot.style import image_bytes
 from ..progress import notify, track
+from ..training.checkpoint import read_description
 from .loop_calling import score_windows
 from .model_input import open_stores
 
@@ -98,6 +99,10 @@ def evaluate_loops(
     """
     config = config or EvaluateConfig()
     (opened,) = open_stores(store)
+    if config.split == "test" and read_description(model).provenance.get("include_test_chromosomes"):
+        notify(
+            f"{model}: its pre-training saw windows of the test split (without labels), as the paper's did."
+        )
     table = read_windows(windows, store=opened, splits=("train", config.split))
     scores = loop_scores(opened, table, model=model, split=config.split, seed=seed)
     results = [

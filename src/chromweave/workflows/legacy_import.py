@@ -21,11 +21,10 @@ from ..progress import notify
 from ..provenance import describe_inputs, describe_process
 from ..training.checkpoint import CONFIG, ModelDescription, save_model
 from .model_input import ModelInput
-from .networks import LOOPS, PRETRAIN
+from .networks import CONTACTS, LOOPS, PRETRAIN
 
 __all__ = ["LegacyImport", "import_legacy"]
 
-CONTACTS = "mixhic-contacts"
 KINDS = {"pretrain": PRETRAIN, "loops": LOOPS, "contacts": CONTACTS}
 DEFAULT_MODES = {"pretrain": "", "loops": "bimodal", "contacts": "infer_map"}
 

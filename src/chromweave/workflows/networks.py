@@ -17,12 +17,12 @@ from torch import nn
 from .. import config as configs
 from .._version import __version__
 from ..errors import ModelError
-from ..models.mixhic import LoopMode, LoopModel, MixHicConfig, MixHicPretrain
+from ..models.mixhic import ContactMode, ContactModel, LoopMode, LoopModel, MixHicConfig, MixHicPretrain
 from ..training.checkpoint import CONFIG, WEIGHTS, LoadedModel, load_model
 
-__all__ = ["CARD", "LOOPS", "PRETRAIN", "load", "load_loops", "network_config"]
+__all__ = ["CARD", "CONTACTS", "LOOPS", "PRETRAIN", "load", "load_loops", "network_config"]
 
-PRETRAIN, LOOPS = "mixhic-pretrain", "mixhic-loops"
+PRETRAIN, LOOPS, CONTACTS = "mixhic-pretrain", "mixhic-loops", "mixhic-contacts"
 CARD = "README.md"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -46,16 +46,17 @@ def network_config(model: Mapping[str, Any]) -> MixHicConfig:
     return configs.from_mapping(MixHicConfig, _entry(model, "network"), where=f"{CONFIG}: network")
 
 
-def _loop_model(model: Mapping[str, Any]) -> LoopModel:
+def _mode(model: Mapping[str, Any], modes: tuple[str, ...]) -> Any:
     mode = _entry(model, "mode")
-    if mode not in get_args(LoopMode):
-        raise ModelError(f"{CONFIG}: no mode {mode!r}; there are {', '.join(get_args(LoopMode))}.")
-    return LoopModel(network_config(model), mode)
+    if mode not in modes:
+        raise ModelError(f"{CONFIG}: no mode {mode!r}; there are {', '.join(modes)}.")
+    return mode
 
 
 _BUILDERS: Mapping[str, Callable[[Mapping[str, Any]], nn.Module]] = {
     PRETRAIN: lambda model: MixHicPretrain(network_config(model)),
-    LOOPS: _loop_model,
+    LOOPS: lambda model: LoopModel(network_config(model), _mode(model, get_args(LoopMode))),
+    CONTACTS: lambda model: ContactModel(network_config(model), _mode(model, get_args(ContactMode))),
 }
 
 
