@@ -24,8 +24,8 @@ _LOW = np.uint64(0xFFFFFFFF)
 
 FEW = 10.0
 """Up to this expectation a binomial number is drawn exactly, from there on by its normal approximation."""
-MOST_FEW = 48
-"""More than this are not drawn where `FEW` are expected (the chance is below 1e-15)."""
+MOST_FEW = 40
+"""More than this are not drawn where `FEW` are expected (the chance is below 1e-12)."""
 
 
 @dataclass(frozen=True)

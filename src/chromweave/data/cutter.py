@@ -142,34 +142,34 @@ class WindowCutter:
         mask = np.empty((n, side, side), np.bool_)
         tracks = np.empty((n, self.positions, len(self.tracks)), np.float32)
         track_mask = np.empty(tracks.shape, np.bool_)
+        starts = (np.stack([x, y]) - side // 2) * self.resolution // TRACK_WIDTH
         for index in np.unique(chrom):
             rows = np.flatnonzero(chrom == index)
-            here, change = self.chromosome(chroms[index]), changes[rows]
+            here = self.chromosome(chroms[index])
             here.require_inside(x[rows], y[rows], side // 2)
-            here.require_countable(change)
+            here.require_countable(changes)
             _cut_maps(
                 here.band.near,
                 here.band.far,
                 here.band.overflow_keys,
                 here.band.overflow_counts,
                 here.weight,
-                x[rows],
-                y[rows],
-                change.flipped,
-                change.kept,
-                change.keys,
+                x,
+                y,
+                changes.flipped,
+                changes.kept,
+                changes.keys,
                 rows,
                 maps,
                 mask,
             )
-            starts = (np.stack([x[rows], y[rows]]) - side // 2) * self.resolution // TRACK_WIDTH
             for column, stored in enumerate(here.tracks):
                 half = stored.dtype == np.float16
                 _cut_track(
                     stored.view(np.uint16) if half else stored,
                     _HALF_FLOATS if half else None,
                     starts,
-                    change.flipped,
+                    changes.flipped,
                     rows,
                     column,
                     tracks,
@@ -279,8 +279,8 @@ def _cut_maps(
     half = side // 2
     split = near.shape[1]
     width = split + far.shape[1]
-    for k in range(len(rows)):
-        values, valid = maps[rows[k]], mask[rows[k]]
+    for k in rows:
+        values, valid = maps[k], mask[k]
         thin = kept[k] < 1
         first, step = (half - 1, -1) if flipped[k] else (-half, 1)
         for a in range(side):
@@ -314,10 +314,10 @@ def _cut_track(
     numba converts float16 slowly, and a table of all 65,536 values stays in the processor's cache.
     """
     segment = tracks.shape[1] // 2
-    for k in range(len(rows)):
+    for k in rows:
         for part in range(2):
-            values = tracks[rows[k], part * segment : (part + 1) * segment]
-            valid = track_mask[rows[k], part * segment : (part + 1) * segment]
+            values = tracks[k, part * segment : (part + 1) * segment]
+            valid = track_mask[k, part * segment : (part + 1) * segment]
             here = stored[starts[part, k] : starts[part, k] + segment]
             first, step = (segment - 1, -1) if flipped[k] else (0, 1)
             for p in range(len(here)):

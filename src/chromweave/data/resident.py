@@ -347,16 +347,17 @@ def _thinned(count: Tensor, kept: Tensor, keys: Tensor, pixel: Tensor) -> Tensor
     return torch.where(kept <= 0.5, drawn, n - drawn)
 
 
-def _few(n: Tensor, chance: Tensor, left: Tensor) -> Tensor:
+def _few(n: Tensor, chance: Tensor, uniform: Tensor) -> Tensor:
+    """How often the distribution function is passed, in as few steps of the device as there are terms."""
+    odds = chance / (1 - chance)
+    rising = (n + 1) * odds
     term = (n * torch.log1p(-chance)).exp_()
-    drawn = torch.zeros_like(n)
-    going = (left >= term) & (n > 0)
+    below, drawn = term.clone(), torch.zeros_like(n)
     for k in range(1, MOST_FEW + 1):
-        drawn += going
-        left = left - term
-        term = term * ((n - k + 1) * chance / (k * (1 - chance)))
-        going &= (left >= term) & (n > k)
-    return drawn
+        drawn += uniform >= below
+        term *= torch.add(-odds, rising, alpha=1 / k)  # (n - k + 1) / k * odds
+        below += term
+    return torch.minimum(drawn, n)
 
 
 def _many(n: Tensor, chance: Tensor, bits: Tensor) -> Tensor:
