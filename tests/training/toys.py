@@ -12,14 +12,15 @@ from chromweave.batch import PairedTokens
 class TinyPair(nn.Module):
     """Both modalities of a made-up window in one space, by one layer each; with dropout and BatchNorm."""
 
-    def __init__(self):
+    def __init__(self, bins=16):
         super().__init__()
         self.norm, self.dropout = nn.BatchNorm1d(2), nn.Dropout(0.1)
-        self.tracks, self.maps = nn.Linear(2, 8), nn.Linear(16, 8)
+        self.tracks, self.maps = nn.Linear(2, 8), nn.Linear(bins, 8)
         self.to_map, self.to_tracks = nn.Linear(8, 8), nn.Linear(8, 8)
 
     def forward(self, contact_map, tracks, inference_alone=False):
-        pooled = F.adaptive_avg_pool1d(self.norm(tracks.transpose(1, 2)), 16).transpose(1, 2)
+        normed = self.norm(tracks.transpose(1, 2))
+        pooled = F.adaptive_avg_pool1d(normed, contact_map.shape[-1]).transpose(1, 2)
         track = self.dropout(self.tracks(pooled))
         rows = self.maps(contact_map[:, 0])
         return PairedTokens(

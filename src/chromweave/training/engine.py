@@ -19,6 +19,7 @@ from typing import Any
 import lightning as L
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -80,6 +81,19 @@ def _quiet_lightning() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+
+
+@contextmanager
+def _ends_named() -> Iterator[None]:
+    """Undo what Lightning makes of signals that come before or besides ours."""
+    try:
+        yield
+    except SIGTERMException as error:  # before the first step
+        raise InterruptedTraining("stopped by SIGTERM before a step was made; start again.") from error
+    except SystemExit as error:  # a second Ctrl-C
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
 
 
 def _some_batch(batch: Any) -> str:
@@ -159,16 +173,9 @@ def fit(
     callbacks = [curve, checkpoints, ProgressReport(description, objective.monitor)]
     if config.ema is not None:
         callbacks.insert(0, averaging(config.ema))  # before the state is saved
-    with seeded(seed), _quiet_lightning(), stop:
+    with seeded(seed), _quiet_lightning(), stop, _ends_named():
         trainer = _trainer(run, config, callbacks, validates=valid is not None)
-        try:
-            trainer.fit(task, ckpt_path=source, weights_only=True)
-        except SIGTERMException as error:  # Lightning's own, before the first step
-            raise InterruptedTraining("stopped by SIGTERM before a step was made.") from error
-        except SystemExit as error:  # what Lightning makes of a second Ctrl-C
-            if isinstance(error.__context__, KeyboardInterrupt):
-                raise error.__context__ from None
-            raise
+        trainer.fit(task, ckpt_path=source, weights_only=True)
     wait_for_all()
     return _finish(network, checkpoints, trainer.current_epoch, trainer.global_step)
 
@@ -184,7 +191,7 @@ def _trainer(run: Path, config: FitConfig, callbacks: list[L.Callback], validate
     plugins: list[Any] = []
     if config.processes == 1:
         plugins = [LightningEnvironment()]  # alone, also as one of many commands that srun started
-    elif SLURMEnvironment.detect():
+    elif SLURMEnvironment.detect() and not TorchElasticEnvironment.detect():
         plugins = [SLURMEnvironment(auto_requeue=False)]  # resuming is up to the user
     return L.Trainer(
         max_epochs=config.epochs,

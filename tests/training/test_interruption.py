@@ -1,18 +1,61 @@
-"""A training that is killed from outside, or asked to stop, is taken up again as if it had run through."""
+"""Signals as wishes; a training that is killed, or asked to stop, is taken up as if it had run through."""
 
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 import torch
 
+from chromweave.training.interruption import StopWish
 from tests.training import interrupted
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "Ctrl-C")])
+def test_a_signal_is_noted_and_the_handlers_come_back(number, name):
+    before = signal.getsignal(number)
+    with StopWish() as wish:
+        assert wish.signal is None
+        os.kill(os.getpid(), number)
+        assert wish.signal == name
+    assert signal.getsignal(number) is before
+
+
+def test_ctrl_c_after_either_interrupts():
+    with StopWish():
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_what_was_ignored_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a command in the background of a shell script
+    try:
+        with StopWish() as wish:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert wish.signal is None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_other_threads_have_no_signals_to_listen_to():
+    before, seen = signal.getsignal(signal.SIGTERM), []
+
+    def work():
+        with StopWish() as wish:
+            wish.listen()
+            seen.append((wish.signal, signal.getsignal(signal.SIGTERM)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [(None, before)]
 
 
 @pytest.fixture(scope="module")
