@@ -29,7 +29,7 @@ SCENARIOS = {
         PairLossConfig(overlapping_negatives=False),
     ),
     "alone": (NETWORK, replace(FIT, epochs=1), PairLossConfig(gather_negatives=False)),
-    "fsdp": (NETWORK, FIT, LOSS),
+    "fsdp": (NETWORK, replace(FIT, accumulate=2, gradient_clip=0.1), LOSS),
     "bad": (NETWORK, FIT, LOSS),
     "stopped": (NETWORK, FIT, LOSS),
 }

@@ -186,7 +186,7 @@ class Checkpoints(L.Callback):
         """Go on from a checkpoint that was read from `path`."""
         self.load_state_dict(checkpoint["callbacks"][self.state_key])
         # A damaged last.ckpt must not push out the sound one before it.
-        self.resumed, self.last_is_sound = True, path == self.last
+        self.resumed, self.last_is_sound = True, path.resolve() == self.last.resolve()
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run has to know."""

@@ -132,7 +132,7 @@ def fit(
     seed
         Of dropout and everything else drawn while training.
     resume
-        Go on from `checkpoints/last.ckpt`, or from another checkpoint, instead of starting anew.
+        Go on from `checkpoints/last.ckpt`, or from another checkpoint of this run, instead of starting anew.
     description
         What the progress bar says.
     name_batch
