@@ -36,7 +36,7 @@ _PAPER_LOOPS = FitConfig(
 PRETRAIN_FITS = {
     "tiny": FitConfig(epochs=20, batch_size=32, learning_rate=3e-4, warmup_steps=30),
     "small": FitConfig(
-        epochs=10, batch_size=64, learning_rate=1e-3, warmup_steps=50, schedule="cosine", final_rate=0.02
+        epochs=10, batch_size=64, learning_rate=3e-4, warmup_steps=50, schedule="cosine", final_rate=0.02
     ),
     "paper-128": _PAPER_PRETRAIN,
     "paper-256": _PAPER_PRETRAIN,
