@@ -166,13 +166,14 @@ def test_legacy_has_the_same_weights_and_other_values():
     assert not torch.allclose(a.track_invariant, b.track_invariant, atol=1e-4)
 
 
-def test_pretraining_shapes_and_unit_tokens():
-    model, (contacts, tracks) = seeded(MixHicPretrain, TINY), draw(2)
+@pytest.mark.parametrize("channels", [16, 128])
+def test_pretraining_shapes_and_unit_tokens(channels):
+    model, (contacts, tracks) = seeded(MixHicPretrain, MixHicConfig(channels=channels)), draw(2)
     pair = model(contacts, tracks)
-    assert pair.track_invariant.shape == (2, 12, 64)
-    assert pair.map_specific.shape == (2, 9, 64)
-    assert pair.map_from_tracks.shape == (2, 9, 128)
-    assert pair.tracks_from_map.shape == (2, 12, 128)
+    assert pair.track_invariant.shape == (2, 12, 4 * channels)
+    assert pair.map_specific.shape == (2, 9, 4 * channels)
+    assert pair.map_from_tracks.shape == (2, 9, 8 * channels)
+    assert pair.tracks_from_map.shape == (2, 12, 8 * channels)
     for tokens in (pair.track_invariant, pair.track_specific, pair.map_invariant, pair.map_specific):
         torch.testing.assert_close(tokens.norm(dim=-1), torch.ones_like(tokens[..., 0]))
 
