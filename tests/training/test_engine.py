@@ -127,6 +127,25 @@ def test_there_must_be_something_to_resume(tmp_path, train):
         fit(pair_model(), PairedPretraining(), tmp_path, train, None, FIT, resume=True)
 
 
+def test_resuming_with_fewer_epochs_than_were_begun_ends_at_once(tmp_path, train, valid):
+    fit(pair_model(), PairedPretraining(), tmp_path, train, valid, replace(FIT, epochs=2))
+    again = fit(
+        pair_model(), PairedPretraining(), tmp_path, train, valid, replace(FIT, epochs=1), resume=True
+    )
+    assert again.epochs == 2
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path, train):
+    torch.save({"state_dict": {}, "epoch": 0}, tmp_path / "other.ckpt")
+    with pytest.raises(ModelError, match=r"other.ckpt: is no checkpoint of chromweave; give one of this run"):
+        fit(pair_model(), PairedPretraining(), tmp_path, train, None, FIT, resume=tmp_path / "other.ckpt")
+
+
+def test_a_device_that_is_not_here_is_refused(tmp_path, train):
+    with pytest.raises(ConfigError, match=r"cannot train on 1 device.* of accelerator 'abacus'"):
+        fit(pair_model(), PairedPretraining(), tmp_path, train, None, replace(FIT, accelerator="abacus"))
+
+
 def test_patience_ends_training_and_the_best_epoch_is_kept(tmp_path, train, valid):
     class Worsening(LoopClassification):
         def summarise(self, outputs):

@@ -60,8 +60,9 @@ def test_processes_in_step_have_as_many_batches(monkeypatch):
     again = Passes(source, CPU, in_step=True)
     assert (again.own, len(again)) == (3, 4)
     assert [batch.x[0].item() for batch in again] == [100, 108, 116, 100]
-    with pytest.raises(ConfigError, match="fewer batches than the 1 processes"):
-        Passes([], CPU, in_step=True)
+    for in_step in (True, False):
+        with pytest.raises(ConfigError, match="fewer batches than the 1 processes"):
+            Passes([], CPU, in_step=in_step)
 
 
 @pytest.fixture(scope="module")

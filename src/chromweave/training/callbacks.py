@@ -201,8 +201,13 @@ class Checkpoints(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Remove what another run left here; listen to whoever wants this one to stop."""
         self.stop.listen()
-        if trainer.is_global_zero and not self.resumed:
-            for stale in (self.last, self.previous, self.best_path):
+        if not trainer.is_global_zero:
+            return
+        kept = (self.last, self.previous, self.best_path)
+        for stale in [left for path in kept for left in self.directory.glob(f".{path.stem}.*{path.suffix}")]:
+            stale.unlink(missing_ok=True)  # of a process that was killed while it wrote
+        if not self.resumed:
+            for stale in kept:
                 stale.unlink(missing_ok=True)
 
     def on_train_batch_end(
@@ -232,7 +237,8 @@ class Checkpoints(L.Callback):
         metrics: Mapping[str, float] = pl_module.valid_metrics
         improved = self._improved(metrics) or not self.best_epoch
         if improved:
-            self.best = metrics.get(self.monitor)
+            value = metrics.get(self.monitor)
+            self.best = value if value is not None and math.isfinite(value) else None
             self.best_epoch = trainer.current_epoch + 1
             self.best_metrics = dict(metrics)
             self.epochs_without = 0

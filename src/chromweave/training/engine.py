@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -20,12 +20,13 @@ import lightning as L
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch import nn
+from torch import Tensor, nn
 
-from ..errors import DataError, InterruptedTraining
+from ..errors import ConfigError, DataError, InterruptedTraining, ModelError
 from .callbacks import Checkpoints, Curve, ProgressReport, averaging
 from .checkpoint import fill, read_checkpoint
 from .distributed import wait_for_all
@@ -81,6 +82,18 @@ def _quiet_lightning() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+
+
+@contextmanager
+def _devices_named(config: FitConfig) -> Iterator[None]:
+    """Lightning's refusal of devices that are not here, as ours."""
+    try:
+        yield
+    except (MisconfigurationException, ValueError) as error:
+        raise ConfigError(
+            f"this machine cannot train on {config.devices} device(s) of accelerator {config.accelerator!r}: "
+            f"{error}"
+        ) from error
 
 
 @contextmanager
@@ -162,10 +175,8 @@ def fit(
     source, place = None, Place()
     if resume:
         source = checkpoints.last if resume is True else Path(resume)
-        before = read_checkpoint(source)
-        checkpoints.resume(before, source)
-        place = Place.of(before)
-        if not place.batch and (place.epoch >= config.epochs or checkpoints.out_of_patience):
+        place = _take_up(source, network, checkpoints)
+        if place.epoch >= config.epochs or (checkpoints.out_of_patience and not place.batch):
             return _finish(network, checkpoints, place.epoch, place.step)
     kind, trained = (ShardedTask, deepcopy(network)) if config.strategy == "fsdp" else (Task, network)
     task = kind(trained.train(), objective, Sources(train, valid, name_batch), config, seed, place)
@@ -178,6 +189,22 @@ def fit(
         trainer.fit(task, ckpt_path=source, weights_only=True)
     wait_for_all()
     return _finish(network, checkpoints, trainer.current_epoch, trainer.global_step)
+
+
+def _take_up(source: Path, network: nn.Module, checkpoints: Checkpoints) -> Place:
+    """Where a checkpoint stands, once it is known to fit; Lightning reads the rest itself."""
+    before = read_checkpoint(source)
+    try:
+        checkpoints.resume(before, source)
+        place = Place.of(before)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{source}: is no checkpoint of chromweave; give one of this run.") from error
+    fill(network, _network_weights(before), str(source))
+    return place
+
+
+def _network_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {name.removeprefix("network."): tensor for name, tensor in checkpoint["state_dict"].items()}
 
 
 def _trainer(run: Path, config: FitConfig, callbacks: list[L.Callback], validates: bool) -> L.Trainer:
@@ -193,32 +220,32 @@ def _trainer(run: Path, config: FitConfig, callbacks: list[L.Callback], validate
         plugins = [LightningEnvironment()]  # alone, also as one of many commands that srun started
     elif SLURMEnvironment.detect() and not TorchElasticEnvironment.detect():
         plugins = [SLURMEnvironment(auto_requeue=False)]  # resuming is up to the user
-    return L.Trainer(
-        max_epochs=config.epochs,
-        accelerator=config.accelerator,
-        devices=config.devices,
-        num_nodes=config.nodes,
-        strategy=strategy,
-        precision=config.precision,
-        plugins=plugins,
-        accumulate_grad_batches=config.accumulate,
-        use_distributed_sampler=False,
-        limit_val_batches=None if validates else 0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        default_root_dir=run,
-        callbacks=callbacks,
-    )
+    with _devices_named(config):
+        return L.Trainer(
+            max_epochs=config.epochs,
+            accelerator=config.accelerator,
+            devices=config.devices,
+            num_nodes=config.nodes,
+            strategy=strategy,
+            precision=config.precision,
+            plugins=plugins,
+            accumulate_grad_batches=config.accumulate,
+            use_distributed_sampler=False,
+            limit_val_batches=None if validates else 0,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            default_root_dir=run,
+            callbacks=callbacks,
+        )
 
 
 def _finish(network: nn.Module, checkpoints: Checkpoints, epochs: int, steps: int) -> FitResult:
     """Give `network` the weights of the best epoch, and tell how the run went."""
-    best = read_checkpoint(checkpoints.best_path)["state_dict"]
-    weights = {name.removeprefix("network."): tensor for name, tensor in best.items()}
-    fill(network, weights, str(checkpoints.best_path))
+    best = read_checkpoint(checkpoints.best_path)
+    fill(network, _network_weights(best), str(checkpoints.best_path))
     network.eval()
     return FitResult(
         epochs, steps, checkpoints.best_epoch, checkpoints.best_metrics, checkpoints.out_of_patience

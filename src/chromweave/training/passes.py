@@ -56,7 +56,7 @@ class Passes:
     Raises
     ------
     ConfigError
-        Several processes train, and the source cannot be dealt out to them.
+        Several processes train, and the source cannot be dealt out to them, or has no batch for some of them.
     """
 
     batch_sampler = None  # Lightning looks here once it has found a sampler
@@ -74,13 +74,15 @@ class Passes:
         self._source, self._first = source, first
         self.own = len(source) if isinstance(source, Sized) else None
         self._extra = 0
-        if in_step and self.own is not None:
-            self._extra = largest(self.own) - self.own
-            if any_of_us(self._extra > 0 and self.own == 0):
+        if self.own is not None:
+            most = largest(self.own)
+            if any_of_us(most > 0 and self.own == 0):  # it would sit out what the others do together
                 raise ConfigError(
                     f"there are fewer batches than the {world()} processes that need one each; choose a "
-                    f"smaller batch_size, or strategy ddp."
+                    f"smaller batch_size, or fewer devices."
                 )
+            if in_step:
+                self._extra = most - self.own
 
     @property
     def sampler(self) -> Any:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
-from ..errors import ConfigError, TrainingError
-from .distributed import average_gradient, first_of_us, rank, world
+from ..errors import ConfigError, DataError, TrainingError
+from .distributed import any_of_us, average_gradient, first_of_us, rank, world
 from .objectives import Objective, Staged, Tally
 from .passes import Passes
 from .seeds import reseed
@@ -103,8 +103,20 @@ class Task(L.LightningModule):
         return type(self)(network, self.objective, self.sources, self.config, self.seed, self.place)
 
     def train_dataloader(self) -> Passes:
-        """The training batches of this process, from where the run stands."""
-        return Passes(self.sources.train, self._root_device(), self.place.batch)
+        """The training batches of this process, from where the run stands.
+
+        Raises
+        ------
+        DataError
+            There are fewer windows than one batch of several processes takes.
+        """
+        passes = Passes(self.sources.train, self._root_device(), self.place.batch)
+        if any_of_us(passes.own == 0):
+            raise DataError(
+                f"there is no whole batch of {self.config.batch_size} to divide among {world()} processes; "
+                f"choose a smaller batch_size, or train on one device."
+            )
+        return passes
 
     def val_dataloader(self) -> Passes:
         """The validation batches of this process."""
@@ -179,20 +191,25 @@ class Task(L.LightningModule):
         return f"{place}, {self.sources.name_batch(batch)}"
 
     def configure_gradient_clipping(self, optimizer: Any, *arguments: Any, **options: Any) -> None:
-        """Clip the gradient's norm; one that is no number would end in every weight."""
-        if self.config.gradient_clip is None:
-            return
+        """Clip the gradient's norm; one that is no number would end in every weight, clipped or not."""
         norm = self._gradient_norm()
         if not torch.isfinite(norm):  # the same norm in every process
             raise TrainingError(
                 f"the gradient is not finite {self._where(self._batch)}; lower the learning rate."
             )
+        if self.config.gradient_clip is None:
+            return
         for group in self._parameter_groups():
             torch.nn.utils.clip_grads_with_norm_(group["params"], self.config.gradient_clip, norm)
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        """Parameters that can be worked on in one go."""
-        return [{"params": list(self.network.parameters())}]
+        """Parameters that can be worked on in one go, alike for every strategy, so that a run may change it.
+
+        FSDP numbers them as the network does, which has single numbers of its own before its modules'.
+        """
+        parameters = list(self.network.parameters())
+        groups = [p for p in parameters if not p.ndim], [p for p in parameters if p.ndim]
+        return [{"params": group} for group in groups if group]
 
     def _gradient_norm(self) -> Tensor:
         """Norm of the gradient of all parameters."""
@@ -273,10 +290,6 @@ class ShardedTask(Task):
             super().validation_step(batch, batch_idx)
         else:
             self.objective.step(self.network, batch)
-
-    def _parameter_groups(self) -> list[dict[str, Any]]:
-        sharded, whole = self._sharded_and_whole()
-        return [{"params": group} for group in (sharded, whole) if group]
 
     def _sharded_and_whole(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         parameters = list(self.network.parameters())
