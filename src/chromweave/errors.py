@@ -79,4 +79,16 @@ class TrainingError(ChromweaveError):
 
 
 class InterruptedTraining(ChromweaveError):
-    """Training was asked to stop, has kept its state, and can go on from there."""
+    """Training was asked to stop, has kept its state, and can go on from there.
+
+    Parameters
+    ----------
+    message
+        What happened, and how to go on.
+    signal
+        What asked for it: ``"SIGTERM"`` or ``"Ctrl-C"``.
+    """
+
+    def __init__(self, message: str, *, signal: str = "SIGTERM") -> None:
+        super().__init__(message)
+        self.signal = signal

@@ -276,7 +276,7 @@ class Checkpoints(L.Callback):
     def _end(self, trainer: L.Trainer, signal: str) -> None:
         wait_for_all()  # Lightning ends the others as soon as one is gone
         raise InterruptedTraining(
-            f"stopped by {signal} after step {trainer.global_step}; go on with --resume."
+            f"stopped by {signal} after step {trainer.global_step}; go on with --resume.", signal=signal
         )
 
 

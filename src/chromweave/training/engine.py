@@ -102,7 +102,8 @@ def _ends_named() -> Iterator[None]:
     try:
         yield
     except SIGTERMException as error:  # before the first step
-        raise InterruptedTraining("stopped by SIGTERM before a step was made; start again.") from error
+        message = "stopped by SIGTERM before a step was made; start again."
+        raise InterruptedTraining(message, signal="SIGTERM") from error
     except SystemExit as error:  # a second Ctrl-C
         if isinstance(error.__context__, KeyboardInterrupt):
             raise error.__context__ from None
