@@ -143,10 +143,14 @@ def test_a_folder_lost_while_stepping_aside_comes_back(tmp_path):
         ({"SLURM_PROCID": "3", "SLURM_NTASKS": "8"}, 1, True),  # one of eight independent commands
         ({"SLURM_PROCID": "3", "SLURM_NTASKS": "8"}, 8, False),
         ({"SLURM_PROCID": "0", "SLURM_NTASKS": "8"}, 8, True),
+        ({"NODE_RANK": "0"}, 8, True),  # of several machines, each with a command of its own
+        ({"NODE_RANK": "1"}, 8, False),
+        ({"GROUP_RANK": "1"}, 8, False),
+        ({"NODE_RANK": "1"}, 1, True),
     ],
 )
 def test_the_first_of_several_processes(monkeypatch, environment, processes, first):
-    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "SLURM_NTASKS"):
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -41,8 +41,8 @@ def is_first_process(processes: int = 1) -> bool:
     """Whether this process is the one that writes and speaks: True unless it is a later one of a training.
 
     A process group that stands is asked. Before, what torchrun and Lightning leave in the environment is
-    read. SLURM's number counts only where the run is known to have several `processes`: srun also starts
-    independent commands, each with its own output.
+    read. The numbers of a machine and of SLURM's task count only where the run is known to have several
+    `processes`: independent commands, each with its own output, are started alike.
 
     Parameters
     ----------
@@ -56,7 +56,8 @@ def is_first_process(processes: int = 1) -> bool:
         if "RANK" in os.environ:
             return int(os.environ["RANK"]) == 0
         return int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("NODE_RANK", "0")) == 0
-    return processes == 1 or int(os.environ.get("SLURM_PROCID", "0")) == 0
+    numbers = ("SLURM_PROCID", "NODE_RANK", "GROUP_RANK")
+    return processes == 1 or all(int(os.environ.get(name, "0")) == 0 for name in numbers)
 
 
 @contextmanager
