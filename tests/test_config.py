@@ -33,6 +33,16 @@ def test_round_trip(tmp_path):
     assert config.load(Outer, tmp_path / "c.toml") == value
 
 
+def test_what_cannot_be_unset_is_not_left_out():
+    @dataclass(frozen=True)
+    class Clip:
+        norm: float | None = 1.0
+
+    assert config.to_mapping(Clip(2.0)) == {"norm": 2.0}
+    with pytest.raises(ConfigError, match=r"Clip\.norm cannot be unset"):
+        config.to_mapping(Clip(None))
+
+
 def test_integers_serve_as_floats():
     assert config.from_mapping(Outer, {"steps": 1, "inner": {"rate": 1}}).inner.rate == 1.0
 

@@ -111,7 +111,18 @@ def _coerce(kind: Any, value: Any, where: str) -> Any:
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
-    """The dataclass `config` as nested dicts ready for TOML or JSON; unset optional values are left out."""
+    """The dataclass `config` as nested dicts ready for TOML or JSON; unset optional values are left out.
+
+    Raises
+    ------
+    ConfigError
+        An unset value would come back as a default that is not unset: TOML has nothing to say it with.
+    """
+    for field in dataclasses.fields(config):
+        if getattr(config, field.name) is None and field.default not in (None, dataclasses.MISSING):
+            raise ConfigError(
+                f"{type(config).__name__}.{field.name} cannot be unset; TOML has no such value."
+            )
     return {
         field.name: _plain(getattr(config, field.name))
         for field in dataclasses.fields(config)

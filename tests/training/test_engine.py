@@ -52,6 +52,32 @@ def valid():
     return Batches(synthetic_batch(32, seed=2), 16)
 
 
+class Scripted(PairedPretraining):
+    """Every epoch's score is given."""
+
+    monitor, mode = "auroc", "max"
+
+    def __init__(self, scores):
+        super().__init__()
+        self.scores = iter(scores)
+
+    def summarise(self, outputs):
+        return {"auroc": next(self.scores)}
+
+
+class Notes:
+    """Listens to what is told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def track(self, items, description, total, unit):
+        yield from items
+
+    def notify(self, message):
+        self.lines.append(message)
+
+
 FIT = FitConfig(epochs=3, learning_rate=3e-3, log_every=2, accelerator="cpu")
 
 
@@ -147,19 +173,59 @@ def test_a_device_that_is_not_here_is_refused(tmp_path, train):
 
 
 def test_patience_ends_training_and_the_best_epoch_is_kept(tmp_path, train, valid):
-    class Worsening(LoopClassification):
-        def summarise(self, outputs):
-            self.seen = getattr(self, "seen", 0) + 1
-            return {"auroc": [0.6, 0.9, 0.8, math.nan, 0.9, 0.95][self.seen - 1]}
-
-    model = loop_model()
-    result = fit(model, Worsening(accuracy), tmp_path, train, valid, replace(FIT, epochs=6, patience=3))
+    model = pair_model()
+    scores = [0.6, 0.9, 0.8, math.nan, 0.9, 0.95]
+    result = fit(model, Scripted(scores), tmp_path, train, valid, replace(FIT, epochs=6, patience=3))
     assert (result.epochs, result.best_epoch, result.stopped_early) == (5, 2, True)
     assert result.best_metrics["auroc"] == 0.9
     best = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
     assert all(torch.equal(best[f"network.{name}"], tensor) for name, tensor in model.state_dict().items())
     scores = [r["value"] for r in rows(tmp_path) if r["metric"] == "auroc"]
     assert scores == ["0.6", "0.9", "0.8", "", "0.9"]
+
+
+def test_patience_that_ends_with_the_last_epoch_stops_nothing_early(tmp_path, train, valid):
+    config = replace(FIT, patience=2)
+    result = fit(pair_model(), Scripted([0.9, 0.8, 0.7]), tmp_path, train, valid, config)
+    assert (result.epochs, result.best_epoch, result.stopped_early) == (3, 1, False)
+    again = fit(pair_model(), Scripted([]), tmp_path, train, valid, config, resume=True)
+    assert again == result
+
+
+def kept(run, name):
+    return torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)
+
+
+@pytest.mark.parametrize(("epochs", "best_epoch", "auroc"), [(4, 4, 0.8), (3, 3, 0.7), (2, 2, None)])
+def test_the_best_of_a_stretch_that_was_given_up_is_forgotten(
+    tmp_path, train, valid, epochs, best_epoch, auroc
+):
+    """The third epoch was the best of all, but the run is taken up after the second."""
+    fit(pair_model(), Scripted([0.5, 0.6, 0.9]), tmp_path, train, valid, FIT)
+    second = kept(tmp_path, "previous")["state_dict"]
+    model, listener = pair_model(), Notes()
+    with reporting(listener):
+        result = fit(
+            model, Scripted([0.7, 0.8]), tmp_path, train, valid, replace(FIT, epochs=epochs, patience=5),
+            resume=tmp_path / "checkpoints" / "previous.ckpt",
+        )  # fmt: skip
+    assert "best.ckpt: is not of epoch 2, the best when previous.ckpt was written" in listener.lines[0]
+    assert (result.epochs, result.best_epoch, result.best_metrics.get("auroc")) == (epochs, best_epoch, auroc)
+    expected = second if epochs == 2 else kept(tmp_path, "best")["state_dict"]
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(expected[f"network.{name}"], tensor), name
+
+
+def test_the_best_of_before_is_remembered(tmp_path, train, valid):
+    fit(pair_model(), Scripted([0.9, 0.6, 0.5]), tmp_path, train, valid, FIT)
+    listener = Notes()
+    with reporting(listener):
+        result = fit(
+            pair_model(), Scripted([0.5]), tmp_path, train, valid, FIT,
+            resume=tmp_path / "checkpoints" / "previous.ckpt",
+        )  # fmt: skip
+    assert result.best_epoch == 1
+    assert not any("best.ckpt" in line for line in listener.lines)
 
 
 def test_a_loss_that_is_no_number_names_the_batch(tmp_path, train):
@@ -288,7 +354,7 @@ def test_a_step_of_several_batches_has_the_mean_of_their_gradients(tmp_path):
     """64 windows as 8 batches, 3 to a step: what AdamW gets is the mean over 3, 3 and, at the end, 2."""
     batches = Batches(synthetic_batch(64, seed=1), 8)
     model, twin = loop_model(head_dropout=0.0), loop_model(head_dropout=0.0)
-    config = replace(FIT, epochs=1, accumulate=3, log_every=1, gradient_clip=None)
+    config = replace(FIT, epochs=1, accumulate=3, log_every=1, gradient_clip=math.inf)
     result = fit(model, LoopClassification(accuracy), tmp_path, batches, None, config)
     assert result.steps == 3
     assert [r["step"] for r in rows(tmp_path)] == ["1", "2", "3"]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -153,6 +154,32 @@ def test_augmentations_belong_to_a_training_and_not_to_a_model(place, tmp_path):
         finetune(tmp_path / "moved", pretrained=before.run, config=moved, **given)
 
 
+def test_only_the_same_run_is_resumed(place, tmp_path):
+    given = {"stores": place / "a.store", "config": short()}
+    write_windows(tmp_path / "w.parquet", read_windows(place / "loops.parquet"))
+    with pytest.raises(ModelError, match="no run to resume"):
+        pretrain(tmp_path / "run", windows=tmp_path / "w.parquet", resume=True, **given)
+    assert not (tmp_path / "run").exists()
+    pretrain(tmp_path / "run", windows=tmp_path / "w.parquet", seed=1, **given)
+    with pytest.raises(ConfigError, match="started with seed 1"):
+        pretrain(tmp_path / "run", windows=tmp_path / "w.parquet", resume=True, seed=2, **given)
+    table = read_windows(place / "loops.parquet")
+    changed = table.iloc[:-3]
+    changed.attrs = table.attrs
+    write_windows(tmp_path / "w.parquet", changed)
+    with pytest.raises(DataError, match=r"w\.parquet: is not what the run .* was started with"):
+        pretrain(tmp_path / "run", windows=tmp_path / "w.parquet", resume=True, seed=1, **given)
+
+
+def test_a_new_run_in_an_old_folder_leaves_no_old_model(place, tmp_path):
+    given = {"stores": place / "a.store", "windows": place / "loops.parquet", "seed": 1}
+    run = pretrain(tmp_path / "run", config=short(), **given).run
+    broken = replace(PRETRAIN, fit=replace(FIT, learning_rate=1e30, gradient_clip=math.inf, warmup_steps=0))
+    with pytest.raises(TrainingError):
+        pretrain(run, config=broken, **given)
+    assert not {"model.safetensors", "config.json", "README.md"} & {path.name for path in run.iterdir()}
+
+
 def test_pretraining_learns(pretrained):
     with (pretrained.run / "metrics.csv").open() as file:
         rows = [r for r in csv.DictReader(file) if (r["split"], r["metric"]) == ("valid", "loss")]
@@ -295,8 +322,8 @@ def test_pretraining_without_validation(place, tmp_path):
 
 
 def test_a_bad_window_is_named(place, tmp_path):
-    config = replace(PRETRAIN, fit=replace(FIT, learning_rate=1e30, gradient_clip=None, warmup_steps=0))
-    with pytest.raises(TrainingError, match=r"among windows chr1:[\d,]+/[\d,]+, chr1:"):
+    config = replace(PRETRAIN, fit=replace(FIT, learning_rate=1e30, gradient_clip=math.inf, warmup_steps=0))
+    with pytest.raises(TrainingError, match=r"among windows a chr1:[\d,]+/[\d,]+, a chr1:"):
         pretrain(tmp_path / "r", stores=place / "a.store", windows=place / "loops.parquet", config=config)
 
 

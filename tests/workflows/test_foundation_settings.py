@@ -57,7 +57,14 @@ def test_changes_are_to_the_optimisation():
         PretrainConfig.preset("huge")
 
 
-@pytest.mark.parametrize("config", [PretrainConfig(), FinetuneConfig(mode="map"), LoopCallConfig()])
+@pytest.mark.parametrize(
+    "config",
+    [
+        *(kind.preset(name) for kind in (PretrainConfig, FinetuneConfig) for name in PRESETS),
+        FinetuneConfig(mode="map"),
+        LoopCallConfig(),
+    ],
+)
 def test_settings_survive_toml(tmp_path, config):
     configs.save(config, tmp_path / "config.toml")
     assert configs.load(type(config), tmp_path / "config.toml") == config

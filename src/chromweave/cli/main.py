@@ -11,7 +11,8 @@ import typer
 from typer.exceptions import TyperException
 
 from .._version import __version__
-from ..errors import ChromweaveError, InterruptedTraining
+from ..errors import ChromweaveError, InterruptedTraining, TrainingError
+from ..files import is_first_process
 from ..progress import reporting
 from . import analyse, data, train
 from .terminal import Terminal
@@ -66,14 +67,24 @@ def _flags_first(arguments: Sequence[str]) -> list[str]:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; 0 when done, 2 on bad input, 130 or 143 when stopped, 1 on a defect."""
+    """Run one command line; 0 when done, 2 on bad input, 1 on a defect, 130 by Ctrl-C, 143 by SIGTERM.
+
+    Processes that train together end together: what stops all of them, the first one says, and the others
+    end with 0, so that nobody takes them for crashed.
+    """
     words = _flags_first(arguments)
     terminal = Terminal("--quiet" in words or "-q" in words, "--json" in words, "--debug" in words)
     try:
         outcome = app(words, standalone_mode=False)
-    except InterruptedTraining as error:
+    except (InterruptedTraining, TrainingError) as error:
+        if terminal.debug and isinstance(error, TrainingError):
+            raise
+        if not is_first_process():
+            return 0
         terminal.fail(type(error).__name__, str(error))
-        return 143  # what a shell calls SIGTERM
+        if isinstance(error, TrainingError):
+            return 2
+        return 143 if error.signal == "SIGTERM" else 130
     except ChromweaveError as error:
         if terminal.debug:
             raise

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
 from ..errors import ConfigError
 from .arguments import ChromOption, JobSeed, StoreOption, StoresOption, cell_lines
 
+if TYPE_CHECKING:
+    from ..workflows.foundation import FinetuneConfig, PretrainConfig
+
 __all__ = ["graph", "register"]
+
+C = TypeVar("C", "PretrainConfig", "FinetuneConfig")
 
 graph = typer.Typer(help="Chromatin graphs: train, encode, lay out.", no_args_is_help=True)
 
@@ -19,7 +24,9 @@ RunArgument = Annotated[Path, typer.Argument(help="Run folder to write.", metava
 WindowsOption = Annotated[
     list[Path], typer.Option("--windows", help="Window table, one per store, in the same order.")
 ]
-PresetOption = Annotated[str, typer.Option("--preset", help="tiny, small, paper-128 or paper-256.")]
+PresetOption = Annotated[
+    str | None, typer.Option("--preset", help="tiny, small, paper-128 or paper-256. [default: tiny]")
+]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="TOML with every setting, instead of a preset.")
 ]
@@ -62,7 +69,9 @@ StrategyOption = Annotated[
     typer.Option("--strategy", help="How processes share the work. [default: auto]"),
 ]
 TensorboardOption = Annotated[bool, typer.Option("--tensorboard", help="Write logs for TensorBoard, too.")]
-WorkersOption = Annotated[int, typer.Option("--workers", help="Processes that cut windows.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", help="Processes that cut windows. [default: 0]")
+]
 ResidentOption = Annotated[
     bool, typer.Option("--resident", help="Keep the stores on the device and cut windows there.")
 ]
@@ -90,6 +99,22 @@ def _no_preset_changes(config: Path, changes: dict[str, Any]) -> None:
         )
 
 
+def _on_machine(settings: C, workers: int | None, resident: bool | None, **fit: Any) -> C:
+    """The settings, on the processes and devices that the command line names."""
+    return replace(
+        settings,
+        fit=replace(settings.fit, **_changes(**fit)),
+        loading=replace(settings.loading, **_changes(workers=workers, resident=resident)),
+    )
+
+
+def _augmentations(given: list[str] | None) -> tuple[str, ...] | None:
+    """What ``--augment`` asks for; an empty tuple for ``none``, None where it is not there."""
+    if not given:
+        return None
+    return () if given == ["none"] else tuple(given)
+
+
 def pretrain(
     context: typer.Context,
     run: RunArgument,
@@ -106,9 +131,9 @@ def pretrain(
     ] = False,
     augment: Annotated[
         list[str] | None,
-        typer.Option(help="swap, flip, jitter or thin windows at random; repeat. Default: the preset's."),
+        typer.Option(help="swap, flip, jitter or thin, at random; repeat; or none. Default: the preset's."),
     ] = None,
-    preset: PresetOption = "tiny",
+    preset: PresetOption = None,
     config: ConfigOption = None,
     epochs: EpochsOption = None,
     batch_size: BatchOption = None,
@@ -123,7 +148,7 @@ def pretrain(
     nodes: NodesOption = None,
     precision: PrecisionOption = None,
     strategy: StrategyOption = None,
-    workers: WorkersOption = 0,
+    workers: WorkersOption = None,
     resident: ResidentOption = False,
     seed: JobSeed = 0,
     resume: ResumeOption = False,
@@ -142,11 +167,12 @@ def pretrain(
         ema=ema,
     )
     if config is not None:
-        _no_preset_changes(config, learning)
+        _no_preset_changes(config, _changes(preset=preset, **learning))
         settings = configs.load(foundation.PretrainConfig, config)
     else:
-        settings = foundation.PretrainConfig.preset(preset, **learning)
-    machine = _changes(
+        settings = foundation.PretrainConfig.preset(preset or "tiny", **learning)
+    settings = _on_machine(
+        settings,
         accelerator=accelerator,
         devices=devices,
         nodes=nodes,
@@ -154,22 +180,16 @@ def pretrain(
         strategy=strategy,
         checkpoint_every=checkpoint_every,
         tensorboard=tensorboard or None,
-    )
-    loading = _changes(
-        store_weights=tuple(store_weight) if store_weight else None,
-        workers=workers or None,
+        workers=workers,
         resident=resident or None,
     )
+    reading = _changes(tracks=tuple(track) if track else None, augmentations=_augmentations(augment))
     settings = replace(
         settings,
-        transform=replace(
-            settings.transform,
-            **_changes(
-                tracks=tuple(track) if track else None, augmentations=tuple(augment) if augment else None
-            ),
+        transform=replace(settings.transform, **reading),
+        loading=replace(
+            settings.loading, store_weights=tuple(store_weight or settings.loading.store_weights)
         ),
-        fit=replace(settings.fit, **machine),
-        loading=replace(settings.loading, **loading),
         include_test_chromosomes=include_test_chromosomes or settings.include_test_chromosomes,
     )
     result = foundation.pretrain(
@@ -197,14 +217,23 @@ def finetune(
         Path | None, typer.Option("--from", help="Run folder of pretrain. Default: from scratch.")
     ] = None,
     mode: Annotated[
-        Literal["bimodal", "map", "tracks", "infer_map"], typer.Option(help="What the model reads.")
-    ] = "bimodal",
+        Literal["bimodal", "map", "tracks", "infer_map"] | None,
+        typer.Option(help="What the model reads. [default: bimodal]"),
+    ] = None,
     track: TracksOption = None,
-    preset: PresetOption = "tiny",
+    preset: PresetOption = None,
     config: ConfigOption = None,
     epochs: EpochsOption = None,
     batch_size: BatchOption = None,
     learning_rate: RateOption = None,
+    checkpoint_every: CheckpointOption = None,
+    accelerator: AcceleratorOption = None,
+    devices: DevicesOption = None,
+    nodes: NodesOption = None,
+    precision: PrecisionOption = None,
+    strategy: StrategyOption = None,
+    workers: WorkersOption = None,
+    resident: ResidentOption = False,
     seed: JobSeed = 0,
     resume: ResumeOption = False,
     resume_from: ResumeFromOption = None,
@@ -215,10 +244,21 @@ def finetune(
 
     changes = _changes(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     if config is not None:
-        _no_preset_changes(config, changes)
+        _no_preset_changes(config, _changes(preset=preset, mode=mode, **changes))
         settings = configs.load(foundation.FinetuneConfig, config)
     else:
-        settings = foundation.FinetuneConfig.preset(preset, mode, **changes)
+        settings = foundation.FinetuneConfig.preset(preset or "tiny", mode or "bimodal", **changes)
+    settings = _on_machine(
+        settings,
+        accelerator=accelerator,
+        devices=devices,
+        nodes=nodes,
+        precision=precision,
+        strategy=strategy,
+        checkpoint_every=checkpoint_every,
+        workers=workers,
+        resident=resident or None,
+    )
     if track and pretrained:
         raise ConfigError("--track and --from exclude each other: a pre-trained model brings its own tracks.")
     if track:

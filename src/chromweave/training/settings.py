@@ -37,7 +37,7 @@ class FitConfig:
     final_rate
         The last rate of the cosine, as a fraction of `learning_rate`.
     gradient_clip
-        Largest norm of the gradient; None does not clip.
+        Largest norm of the gradient; `inf` does not clip.
     accumulate
         Batches per optimiser step; its gradient is the mean of theirs. Contrastive negatives still come from
         one batch, so that this is no substitute for a larger one. The last step of an epoch may have fewer.
@@ -70,7 +70,7 @@ class FitConfig:
     warmup_steps: int = 0
     schedule: Schedule = "constant"
     final_rate: float = 0.0
-    gradient_clip: float | None = 1.0
+    gradient_clip: float = 1.0
     accumulate: int = 1
     ema: float | None = None
     patience: int | None = None
@@ -107,8 +107,10 @@ class FitConfig:
                 f"learning_rate ({self.learning_rate}) must be positive and weight_decay "
                 f"({self.weight_decay}) not negative."
             )
-        if self.gradient_clip is not None and self.gradient_clip <= 0:
-            raise ConfigError(f"gradient_clip must be positive, not {self.gradient_clip}.")
+        if not self.gradient_clip > 0:
+            raise ConfigError(
+                f"gradient_clip must be positive (inf clips nothing), not {self.gradient_clip}."
+            )
         if not 0 <= self.final_rate <= 1:
             raise ConfigError(f"final_rate must lie in [0, 1], not {self.final_rate}.")
         if self.ema is not None and not 0 < self.ema < 1:

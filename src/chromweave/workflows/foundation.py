@@ -5,12 +5,14 @@ Each takes stores (paths or open ones) and writes a folder or file that says whe
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import torch
 from torch import nn
 
 from .. import config as configs
@@ -22,11 +24,13 @@ from ..data.transforms import WindowTransform
 from ..data.windows import read_windows
 from ..errors import ConfigError, DataError, ModelError
 from ..evaluation.classification import auroc, average_precision
-from ..files import is_first_process
+from ..files import is_first_process, read_json
 from ..models.mixhic import LoopModel, MixHicConfig, MixHicPretrain
 from ..progress import notify
 from ..provenance import describe_inputs, describe_process, start_run
 from ..training.checkpoint import (
+    CONFIG,
+    WEIGHTS,
     ModelDescription,
     Transfer,
     read_description,
@@ -40,7 +44,7 @@ from .foundation_settings import FinetuneConfig, LoadingConfig, LoopCallConfig, 
 from .loop_calling import call_loops, score_windows
 from .model_card import training_data, write_model_card
 from .model_input import ModelInput, StoreLike, open_stores, shared_tracks
-from .networks import LOOPS, PRETRAIN, load, network_config
+from .networks import CARD, LOOPS, PRETRAIN, load, network_config
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,16 +125,22 @@ class _Windows:
     def describe(self, batch: MapTrackBatch) -> str:
         """Which windows a batch holds, for an error message."""
         names, bp = self.train.chromosomes, self.input.resolution
+        stores = [cutter.store.name for cutter in self.train.cutters]
+        places = (batch.store, batch.chrom, batch.x, batch.y)
         shown = [
-            f"{names[c]}:{x * bp:,}/{y * bp:,}"
-            for c, x, y in zip(batch.chrom.tolist(), batch.x.tolist(), batch.y.tolist(), strict=True)
+            f"{stores[s]} {names[c]}:{x * bp:,}/{y * bp:,}"
+            for s, c, x, y in zip(*(place.tolist() for place in places), strict=True)
         ]
         return f"among windows {', '.join(shown[:8])}{', ...' if len(shown) > 8 else ''}"
 
 
+def _paths(windows: Paths) -> list[Path]:
+    return [Path(windows)] if isinstance(windows, str | Path) else [Path(path) for path in windows]
+
+
 def _read_tables(stores: Sequence[RegionStore], windows: Paths, test: bool = False) -> list[pd.DataFrame]:
     """A table for each store; test windows are not even read, unless they are to be trained on."""
-    paths = [windows] if isinstance(windows, str | Path) else list(windows)
+    paths = _paths(windows)
     if len(paths) != len(stores):
         raise ConfigError(
             f"{len(stores)} store(s) and {len(paths)} window table(s): give one table per store, in order."
@@ -222,7 +232,8 @@ def _train(
 def _batches(dataset: WindowDataset, batch_size: int, loading: LoadingConfig, **order: Any) -> WindowLoader:
     if loading.resident:
         return resident_loader(dataset, batch_size, **order)
-    return loader(dataset, batch_size, num_workers=loading.workers, **order)
+    pinned = torch.cuda.is_available()
+    return loader(dataset, batch_size, num_workers=loading.workers, pin_memory=pinned, **order)
 
 
 def _save(
@@ -298,7 +309,7 @@ def pretrain(
     chosen = _windows(opened, tables, _input_of(opened, tables, config.transform), run, seed)
     size = _sized(config.network, chosen.input)
     config = replace(config, network=size, transform=chosen.input.transform)
-    inputs = [store.path for store in opened]
+    inputs = [*(store.path for store in opened), *_paths(windows)]
     folder = _start(run, "pretrain", config, seed, inputs, resume)
     with seeded(seed):
         network = MixHicPretrain(size)
@@ -344,21 +355,45 @@ def _start(
     kind: str,
     config: Any,
     seed: int,
-    inputs: Sequence[Path],
+    inputs: Sequence[str | Path],
     resume: bool | str | Path,
 ) -> Path:
-    """A run folder; one to be resumed must have been started with the same settings."""
-    path = Path(run) / "config.toml"
-    if resume and path.is_file():
-        before = configs.load(type(config), path)
-        free = {name: getattr(config.fit, name) for name in _FREE}
-        loading = replace(before.loading, workers=config.loading.workers, resident=config.loading.resident)
-        if replace(before, fit=replace(before.fit, **free), loading=loading) != config:
-            raise ConfigError(
-                f"{path}: the run was started with other settings; resume with the same ones (only "
-                f"{', '.join(_FREE)}, workers and resident may change), or start anew."
+    """A run folder; one to be resumed must have been started with the same settings, seed and inputs."""
+    folder, processes = Path(run), config.fit.processes
+    if resume:
+        _require_the_same(folder, config, seed, inputs)
+    start_run(folder, kind=kind, config=config, seed=seed, inputs=inputs, processes=processes)
+    if not resume and is_first_process(processes):
+        for name in (WEIGHTS, CONFIG, CARD):  # of the run that was here before
+            (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+    return folder
+
+
+def _require_the_same(run: Path, config: Any, seed: int, inputs: Sequence[str | Path]) -> None:
+    path, record = run / "config.toml", run / "run.json"
+    if not path.is_file() or not record.is_file():
+        raise ModelError(f"{run}: there is no run to resume; start it without resuming.")
+    before = configs.load(type(config), path)
+    free = {name: getattr(config.fit, name) for name in _FREE}
+    loading = replace(before.loading, workers=config.loading.workers, resident=config.loading.resident)
+    if replace(before, fit=replace(before.fit, **free), loading=loading) != config:
+        raise ConfigError(
+            f"{path}: the run was started with other settings; resume with the same ones (only "
+            f"{', '.join(_FREE)}, workers and resident may change), or start anew."
+        )
+    said = read_json(record)
+    if said["seed"] != seed:
+        raise ConfigError(
+            f"{record}: the run was started with seed {said['seed']}; resume with the same one."
+        )
+    known = {entry["sha256"] for entry in said["inputs"]}
+    for entry in describe_inputs(inputs):
+        if entry["sha256"] not in known:
+            raise DataError(
+                f"{entry['path']}: is not what the run {run} was started with; resume with the same stores, "
+                f"windows and models, or start anew."
             )
-    return start_run(run, kind=kind, config=config, seed=seed, inputs=inputs, processes=config.fit.processes)
 
 
 def loop_scores(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
@@ -436,9 +471,9 @@ def finetune(
         own = replace(network_config(before.model), head_dropout=config.network.head_dropout)
         config = replace(config, network=own)
     config = replace(config, transform=chosen.input.transform)
-    inputs = [store.path for store in opened]
+    inputs = [*(store.path for store in opened), *_paths(windows)]
     if pretrained is not None:
-        inputs.append(Path(pretrained) / "config.json")
+        inputs.append(Path(pretrained) / CONFIG)
     folder = _start(run, "finetune-loops", config, seed, inputs, resume)
     with seeded(seed):
         network = LoopModel(config.network, config.mode)

@@ -5,6 +5,7 @@ Presets are named after the network's size: ``tiny`` learns on a CPU, ``paper-*`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,11 +28,11 @@ __all__ = [
 ]
 
 # Epochs, batch, rate and patience of paper-* are the paper's; it does not clip.
-_PAPER_PRETRAIN = FitConfig(epochs=500, batch_size=256, learning_rate=1e-5, gradient_clip=None)
+_PAPER_PRETRAIN = FitConfig(epochs=500, batch_size=256, learning_rate=1e-5, gradient_clip=math.inf)
 # As in the paper the mapping loss reaches the encoders; as in its code it waits for ten epochs.
 _PAPER_LOSS = PairLossConfig(mapping_teaches="all", mapping_after=0.02)
 _PAPER_LOOPS = FitConfig(
-    epochs=200, batch_size=64, learning_rate=1e-5, weight_decay=1e-2, gradient_clip=None, patience=20
+    epochs=200, batch_size=64, learning_rate=1e-5, weight_decay=1e-2, gradient_clip=math.inf, patience=20
 )
 PRETRAIN_FITS = {
     "tiny": FitConfig(epochs=20, batch_size=32, learning_rate=3e-4, warmup_steps=30),
@@ -141,7 +142,7 @@ class FinetuneConfig:
         What it reads: ``"bimodal"`` map and tracks, ``"map"``, ``"tracks"``, or ``"infer_map"``, tracks and
         the map tokens inferred from them.
     network, transform
-        Used from scratch; a pre-trained model brings its own, but for the augmentations.
+        Used from scratch; a pre-trained model brings its own, but for dropout in the head and augmentations.
     fit
         Optimisation.
     loading

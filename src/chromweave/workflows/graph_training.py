@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +80,7 @@ class GraphTrainConfig:
             batch_size=1,
             learning_rate=1e-2,
             weight_decay=0.0,
-            gradient_clip=None,
+            gradient_clip=math.inf,
             log_every=1,
         )
     )
@@ -177,7 +178,7 @@ def train(
             batch_size=1,
             learning_rate=learning_rate,
             weight_decay=0.0,
-            gradient_clip=None,
+            gradient_clip=math.inf,
             patience=patience,
             log_every=1,
             accelerator=accelerator,

@@ -20,6 +20,7 @@ from ..models.mixhic import MixHicConfig
 from ..progress import notify
 from ..provenance import describe_inputs, describe_process
 from ..training.checkpoint import CONFIG, ModelDescription, save_model
+from .model_card import write_model_card
 from .model_input import ModelInput
 from .networks import CONTACTS, LOOPS, PRETRAIN
 
@@ -93,6 +94,8 @@ def import_legacy(
         The file cannot be read, holds code, or does not fit; every name at fault is told.
     ConfigError
         There is no such kind or mode, or the number of tracks differs.
+    AssemblyError
+        There is no such assembly.
     OutputError
         `out` holds a model.
     """
@@ -134,7 +137,10 @@ def import_legacy(
         "dropped_tensors": list(imported.dropped),
     }
     description = ModelDescription(KINDS[kind], model, configs.to_mapping(given), provenance)
+    for stale in ("config.toml", "metrics.csv"):  # of a run that is overwritten
+        (out / stale).unlink(missing_ok=True)
     save_model(out, network.eval(), description)
+    write_model_card(out)
     _tell(out, imported.dropped)
     return LegacyImport(out, KINDS[kind], imported.config, imported.dropped)
 
