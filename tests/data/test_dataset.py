@@ -1,7 +1,5 @@
 """Batches hold the windows of one split, in an order that seed and epoch decide."""
 
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -197,25 +195,6 @@ def test_only_the_split_asked_for(stores, tables):
     every = WindowDataset(stores, tables, TRANSFORM, split="predict")
     assert len(every) == sum(sizes.values())
     assert torch.isnan(every.batch(list(range(5))).label).all()
-
-
-def test_several_splits_only_as_a_tuple(stores, tables):
-    sizes = {split: len(WindowDataset(stores, tables, TRANSFORM, split=split)) for split in ("train", "test")}
-    both = WindowDataset(stores, tables, TRANSFORM, split=("train", "test"))
-    assert len(both) == sum(sizes.values())
-    assert both.chromosomes == ("chr1", "chr3")
-    for wrong in ((), ("train", "predict"), "train,test"):
-        with pytest.raises(ConfigError, match="a split is one of"):
-            WindowDataset(stores, tables, TRANSFORM, split=wrong)
-
-
-def test_a_dataset_holds_coordinates_only(stores, tables):
-    """So that memory does not grow with the windows: 4 bytes each for store, chromosome, x, y and label."""
-    many = pd.concat([tables[0]] * 200, ignore_index=True)
-    many.attrs.update(tables[0].attrs)
-    sizes = [len(pickle.dumps(WindowDataset(stores[:1], [t], TRANSFORM))) for t in (tables[0], many)]
-    windows = (tables[0]["split"] == "train").sum()
-    assert sizes[1] - sizes[0] == pytest.approx(199 * windows * 20, rel=0.01)
 
 
 def test_candidates_made_by_hand(stores):

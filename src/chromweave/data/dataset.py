@@ -6,6 +6,7 @@ A batch is fetched with one call for each store, so workers pass whole batches, 
 from __future__ import annotations
 
 import multiprocessing
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,12 +30,31 @@ from .transforms import WindowTransform
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["WindowDataset", "WindowLoader", "loader"]
+__all__ = ["WindowDataset", "WindowLoader", "WindowSource", "loader"]
 
-Part = Literal["train", "valid", "test", "predict"] | tuple[Literal["train", "valid", "test"], ...]
+Part = Literal["train", "valid", "test", "predict"]
 
 
-class WindowDataset(Dataset[MapTrackBatch]):
+class WindowSource(Dataset[MapTrackBatch], ABC):
+    """Windows by number, one alone or those that were picked."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def batch(self, windows: Sequence[int] | np.ndarray, epoch: int = 0) -> MapTrackBatch:
+        """The windows with these numbers as one batch, in that order; `epoch` moves the augmentations on."""
+
+    def __getitem__(self, index: int | Picked) -> MapTrackBatch:
+        """One window as a batch of one, or the windows that were picked."""
+        if isinstance(index, Picked):
+            return self.batch(index.windows, index.epoch)
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self.batch([index % len(self)])
+
+
+class WindowDataset(WindowSource):
     """The windows of one split of one or more tables, each cut from its own store.
 
     Parameters
@@ -82,8 +102,8 @@ class WindowDataset(Dataset[MapTrackBatch]):
     ) -> None:
         if len(stores) != len(tables) or not stores:
             raise ConfigError(f"one table for each store is needed, not {len(tables)} for {len(stores)}.")
-        if transform.augmentations and "train" not in ((split,) if isinstance(split, str) else split):
-            raise ConfigError(f"augmentations are for training; the {_named(split)} split takes none.")
+        if transform.augmentations and split != "train":
+            raise ConfigError(f"augmentations are for training; the {split} split takes none.")
         self.transform, self.split, self.seed = transform, split, seed
         self.cutters: list[WindowCutter] = []
         rows = []
@@ -105,9 +125,7 @@ class WindowDataset(Dataset[MapTrackBatch]):
             self._label[:] = np.nan
         self._n_bins = _sizes(self.cutters, self.chromosomes) if "jitter" in transform.augmentations else None
         if not len(self):
-            raise DataError(
-                f"no window of the tables is in the {_named(split)} split; ask for another with split=."
-            )
+            raise DataError(f"no window of the tables is in the {split} split; ask for another with split=.")
         self._expected: ExpectedWindows | None = None
         if transform.contacts == "observed_expected":
             pairs = np.stack(np.divmod(np.unique(self._pairs()), len(self.chromosomes)), axis=1)
@@ -129,14 +147,6 @@ class WindowDataset(Dataset[MapTrackBatch]):
 
     def __len__(self) -> int:
         return len(self._x)
-
-    def __getitem__(self, index: int | Picked) -> MapTrackBatch:
-        """One window as a batch of one, or the windows that were picked."""
-        if isinstance(index, Picked):
-            return self.batch(index.windows, index.epoch)
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        return self.batch([index % len(self)])
 
     def batch(self, windows: Sequence[int] | np.ndarray, epoch: int = 0) -> MapTrackBatch:
         """The windows with these numbers as one batch, in that order; `epoch` moves the augmentations on."""
@@ -348,13 +358,9 @@ def _numbered(columns: Sequence[pd.Series]) -> tuple[tuple[str, ...], np.ndarray
 
 
 def _rows(table: pd.DataFrame, split: Part) -> pd.DataFrame:
-    if isinstance(split, str) and split not in (*SPLITS, "predict"):
+    if split not in (*SPLITS, "predict"):
         raise ConfigError(f"a split is one of {', '.join(SPLITS)} or predict, not {split!r}.")
     return table if split == "predict" else select_split(table, split)
-
-
-def _named(split: Part) -> str:
-    return split if isinstance(split, str) else " and ".join(split)
 
 
 def _geometry(

@@ -15,21 +15,20 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from ..batch import MapTrackBatch
 from .augmentations import FEW, MOST_FEW
 from .cutter import CutChromosome
-from .dataset import WindowDataset, WindowLoader
+from .dataset import WindowDataset, WindowLoader, WindowSource
 from .layers import TRACK_WIDTH
 from .layouts import FAR_LOOKUP
-from .order import EpochBatches, Picked
+from .order import EpochBatches
 from .placed import CutTensors, PlacedTensors
 
 __all__ = ["ResidentLoader", "ResidentWindows", "resident_loader"]
 
 
-class ResidentWindows(Dataset[MapTrackBatch]):
+class ResidentWindows(WindowSource):
     """The windows of a dataset, gathered from its stores on one device.
 
     Parameters
@@ -68,14 +67,6 @@ class ResidentWindows(Dataset[MapTrackBatch]):
         """Bytes that the stores take on the device."""
         bands, tracks = self._arrays()
         return bands.nbytes + tracks.values.nbytes
-
-    def __getitem__(self, index: int | Picked) -> MapTrackBatch:
-        """One window as a batch of one, or the windows that were picked."""
-        if isinstance(index, Picked):
-            return self.batch(index.windows, index.epoch)
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        return self.batch([index % len(self)])
 
     def batch(self, windows: Sequence[int] | np.ndarray, epoch: int = 0) -> MapTrackBatch:
         """The windows with these numbers as one batch (see :meth:`WindowDataset.batch`)."""

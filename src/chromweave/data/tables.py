@@ -109,17 +109,16 @@ def read_windows(
     return table[table["split"].isin(list(splits))].reset_index(drop=True)
 
 
-def select_split(table: pd.DataFrame, split: str | Sequence[str]) -> pd.DataFrame:
-    """The rows of one split, or of several.
+def select_split(table: pd.DataFrame, split: str) -> pd.DataFrame:
+    """The rows of one split.
 
     Raises
     ------
     ConfigError
         There is no such split.
     """
-    splits = [split] if isinstance(split, str) else list(split)
-    _check_splits(splits)
-    return table[table["split"].isin(splits)].reset_index(drop=True)
+    _check_splits([split])
+    return table[table["split"] == split].reset_index(drop=True)
 
 
 def check_windows(table: pd.DataFrame, store: RegionStore, source: str, *, any_store: bool = False) -> None:
@@ -147,8 +146,8 @@ def check_windows(table: pd.DataFrame, store: RegionStore, source: str, *, any_s
 
 def _check_splits(splits: Sequence[str]) -> None:
     wrong = [split for split in splits if split not in SPLITS]
-    if wrong or not splits:
-        raise ConfigError(f"a split is one of {', '.join(SPLITS)}, not {wrong[0] if wrong else 'none'!r}.")
+    if wrong:
+        raise ConfigError(f"a split is one of {', '.join(SPLITS)}, not {wrong[0]!r}.")
 
 
 def _read(path: Path) -> pd.DataFrame:
