@@ -188,6 +188,15 @@ class Checkpoints(L.Callback):
         # A damaged last.ckpt must not push out the sound one before it.
         self.resumed, self.last_is_sound = True, path.resolve() == self.last.resolve()
 
+    def knows(self, best: Mapping[str, Any]) -> bool:
+        """Whether `best`, what `best.ckpt` holds, is of the epoch that is best here."""
+        then = best["callbacks"][self.state_key]
+        return all(then[name] == getattr(self, name) for name in ("best", "best_epoch"))
+
+    def forget_best(self) -> None:
+        """Look for the best epoch anew."""
+        self.best, self.best_epoch, self.best_metrics, self.epochs_without = None, 0, {}, 0
+
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run has to know."""
         names = ("best", "best_epoch", "best_metrics", "epochs_without")

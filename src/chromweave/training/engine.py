@@ -27,6 +27,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
 from ..errors import ConfigError, DataError, InterruptedTraining, ModelError
+from ..progress import notify
 from .callbacks import Checkpoints, Curve, ProgressReport, averaging
 from .checkpoint import fill, read_checkpoint
 from .distributed import wait_for_all
@@ -178,7 +179,7 @@ def fit(
         source = checkpoints.last if resume is True else Path(resume)
         place = _take_up(source, network, checkpoints)
         if place.epoch >= config.epochs or (checkpoints.out_of_patience and not place.batch):
-            return _finish(network, checkpoints, place.epoch, place.step)
+            return _finish(network, checkpoints, config, place)
     kind, trained = (ShardedTask, deepcopy(network)) if config.strategy == "fsdp" else (Task, network)
     task = kind(trained.train(), objective, Sources(train, valid, name_batch), config, seed, place)
     curve = Curve(run, config.log_every, place.step if source else None, config.tensorboard)
@@ -189,7 +190,7 @@ def fit(
         trainer = _trainer(run, config, callbacks, validates=valid is not None)
         trainer.fit(task, ckpt_path=source, weights_only=True)
     wait_for_all()
-    return _finish(network, checkpoints, trainer.current_epoch, trainer.global_step)
+    return _finish(network, checkpoints, config, Place(trainer.current_epoch, step=trainer.global_step))
 
 
 def _take_up(source: Path, network: nn.Module, checkpoints: Checkpoints) -> Place:
@@ -201,7 +202,19 @@ def _take_up(source: Path, network: nn.Module, checkpoints: Checkpoints) -> Plac
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{source}: is no checkpoint of chromweave; give one of this run.") from error
     fill(network, _network_weights(before), str(source))
+    if checkpoints.best_epoch and not _best_is_known(checkpoints):
+        notify(
+            f"{checkpoints.best_path}: is not of epoch {checkpoints.best_epoch}, the best when {source.name} "
+            f"was written; the best epoch is looked for anew."
+        )
+        checkpoints.forget_best()
     return place
+
+
+def _best_is_known(checkpoints: Checkpoints) -> bool:
+    """Whether the best weights on disk are of the run as it stands, not of a stretch that was given up."""
+    path = checkpoints.best_path
+    return path.is_file() and checkpoints.knows(read_checkpoint(path))
 
 
 def _network_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -243,11 +256,19 @@ def _trainer(run: Path, config: FitConfig, callbacks: list[L.Callback], validate
         )
 
 
-def _finish(network: nn.Module, checkpoints: Checkpoints, epochs: int, steps: int) -> FitResult:
-    """Give `network` the weights of the best epoch, and tell how the run went."""
-    best = read_checkpoint(checkpoints.best_path)
-    fill(network, _network_weights(best), str(checkpoints.best_path))
+def _finish(network: nn.Module, checkpoints: Checkpoints, config: FitConfig, place: Place) -> FitResult:
+    """Give `network` the weights of the best epoch, and tell how the run went.
+
+    Where no epoch is known as the best, and there is none left to train, those it was resumed with stay.
+    """
+    if checkpoints.best_epoch:
+        best = read_checkpoint(checkpoints.best_path)
+        fill(network, _network_weights(best), str(checkpoints.best_path))
     network.eval()
     return FitResult(
-        epochs, steps, checkpoints.best_epoch, checkpoints.best_metrics, checkpoints.out_of_patience
+        epochs=place.epoch,
+        steps=place.step,
+        best_epoch=checkpoints.best_epoch or place.epoch,
+        best_metrics=checkpoints.best_metrics,
+        stopped_early=checkpoints.out_of_patience and place.epoch < config.epochs,
     )
