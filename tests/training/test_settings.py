@@ -1,6 +1,7 @@
 """What FitConfig refuses, and the learning rate worked out by hand."""
 
 import pytest
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
 from chromweave.errors import ConfigError
 from chromweave.training import settings
@@ -60,6 +61,66 @@ def test_torchrun_and_the_settings_must_agree(monkeypatch):
     check_surroundings(FitConfig(devices=2, nodes=2))
     with pytest.raises(ConfigError, match="torchrun started 4 processes, but devices x nodes is 1 x 1"):
         check_surroundings(FitConfig())
+
+
+SRUN = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "2"}
+
+
+@pytest.fixture
+def srun(monkeypatch):
+    """Puts what SLURM would say into the environment; None takes it out."""
+
+    def say(**values):
+        names = (*SRUN, "SLURM_JOB_NAME", "TORCHELASTIC_RUN_ID", "WORLD_SIZE")
+        for name, value in (dict.fromkeys(names) | SRUN | values).items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+
+    return say
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": None}, "--nodes=2 --ntasks=1"),
+        ({"SLURM_NTASKS": "3"}, "--nodes=2 --ntasks=3 --ntasks-per-node=2"),
+        ({"SLURM_NNODES": "1"}, "--nodes=1 --ntasks=4 --ntasks-per-node=2"),
+        ({"SLURM_NTASKS_PER_NODE": "4"}, "--nodes=2 --ntasks=4 --ntasks-per-node=4"),
+        ({"SLURM_NTASKS_PER_NODE": None}, "--nodes=2 --ntasks=4"),  # Lightning's own refusal
+    ],
+)
+def test_srun_and_the_settings_must_agree(srun, said, told):
+    srun(**said)
+    assert SLURMEnvironment.detect()
+    with pytest.raises(ConfigError) as caught:
+        check_surroundings(FitConfig(devices=2, nodes=2))
+    assert str(caught.value) == (
+        f"srun was told {told}, but devices x nodes is 2 x 2; say the same to both: srun --nodes=2 "
+        "--ntasks-per-node=2, with no other --ntasks."
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"SLURM_NNODES": None},
+        {"SLURM_NTASKS": None},  # no tasks: Lightning starts the processes
+        {"SLURM_NTASKS": "1", "SLURM_JOB_NAME": "bash"},
+        {"SLURM_NTASKS": "1", "SLURM_JOB_NAME": "interactive"},
+        {"SLURM_NTASKS": "2", "TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4"},  # one torchrun a machine
+    ],
+)
+def test_srun_is_not_asked_where_it_fits_or_lightning_would_not(srun, said):
+    srun(**said)
+    check_surroundings(FitConfig(devices=2, nodes=2))
+
+
+def test_one_process_is_alone_whatever_srun_started(srun):
+    srun()
+    check_surroundings(FitConfig())
 
 
 def test_tensorboard_has_to_be_there(monkeypatch):

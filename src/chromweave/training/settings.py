@@ -149,7 +149,7 @@ def check_surroundings(config: FitConfig) -> None:
     Raises
     ------
     ConfigError
-        TensorBoard is not installed, or torchrun started another number of processes than asked for.
+        TensorBoard is not installed, or torchrun or SLURM start other processes than asked for.
     """
     if config.tensorboard and find_spec("tensorboard") is None:
         raise ConfigError(
@@ -160,4 +160,33 @@ def check_surroundings(config: FitConfig) -> None:
         raise ConfigError(
             f"torchrun started {started} processes, but devices x nodes is {config.devices} x "
             f"{config.nodes}; say the same to both."
+        )
+    if config.processes > 1:
+        _check_slurm(config)
+
+
+def _check_slurm(config: FitConfig) -> None:
+    """Refuse tasks of SLURM that would not find one another.
+
+    Lightning leaves the processes to SLURM wherever that has tasks, but for torchrun and for interactive
+    jobs, which it tells by their name.
+    """
+    interactive = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
+    if "SLURM_NTASKS" not in os.environ or interactive or "TORCHELASTIC_RUN_ID" in os.environ:
+        return
+    told = {
+        "--nodes": os.environ.get("SLURM_NNODES"),
+        "--ntasks": os.environ["SLURM_NTASKS"],
+        "--ntasks-per-node": os.environ.get("SLURM_NTASKS_PER_NODE"),
+    }
+    fitting = {
+        "--nodes": (None, str(config.nodes)),
+        "--ntasks": (str(config.processes),),
+        "--ntasks-per-node": (str(config.devices),),  # without it, Lightning does not know the machines
+    }
+    if any(value not in fitting[name] for name, value in told.items()):
+        said = " ".join(f"{name}={value}" for name, value in told.items() if value is not None)
+        raise ConfigError(
+            f"srun was told {said}, but devices x nodes is {config.devices} x {config.nodes}; say the same "
+            f"to both: srun --nodes={config.nodes} --ntasks-per-node={config.devices}, with no other --ntasks."
         )
