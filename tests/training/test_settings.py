@@ -98,7 +98,7 @@ def test_srun_and_the_settings_must_agree(srun, said, told):
         check_surroundings(FitConfig(devices=2, nodes=2))
     assert str(caught.value) == (
         f"srun was told {told}, but devices x nodes is 2 x 2; say the same to both: srun --nodes=2 "
-        "--ntasks-per-node=2, with no other --ntasks."
+        "--ntasks-per-node=2, without --ntasks."
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from chromweave.errors import InterruptedTraining, ModelError
 from chromweave.training.engine import FitConfig, fit, seeded
 from chromweave.training.objectives import PairedPretraining
+from chromweave.training.task import Place, Sources, Task
 from tests.fakes_windows import Batches, synthetic_batch
 from tests.training.toys import Shuffled, TinyPair
 
@@ -107,6 +108,21 @@ def test_a_crash_anywhere_leaves_no_trace(tmp_path, train, valid, config, crash,
     assert_same(checkpoint(halved)["chromweave"], checkpoint(whole)["chromweave"])
     if taken_up:
         assert train.read[before:] == taken_up
+
+
+@pytest.mark.parametrize(("device", "options"), [("cuda:0", {"non_blocking": True}), ("cpu", {})])
+def test_windows_go_to_a_gpu_without_waiting(monkeypatch, device, options):
+    moves, batch = [], synthetic_batch(2)
+    monkeypatch.setattr(type(batch), "to", lambda self, *to, **how: moves.append((to, how)) or self)
+    task = Task(TinyPair(), PairedPretraining(), Sources((), None, str), FIT, 0, Place())
+    assert task.transfer_batch_to_device(batch, torch.device(device), 0) is batch
+    assert moves == [((torch.device(device),), options)]
+
+
+def test_other_batches_move_as_lightning_moves_them():
+    task = Task(TinyPair(), PairedPretraining(), Sources((), None, str), FIT, 0, Place())
+    moved = task.transfer_batch_to_device({"x": torch.ones(2)}, torch.device("meta"), 0)
+    assert moved["x"].device.type == "meta"
 
 
 def test_batches_that_cannot_start_in_the_middle_are_gone_through(tmp_path, valid):

@@ -188,5 +188,5 @@ def _check_slurm(config: FitConfig) -> None:
         said = " ".join(f"{name}={value}" for name, value in told.items() if value is not None)
         raise ConfigError(
             f"srun was told {said}, but devices x nodes is {config.devices} x {config.nodes}; say the same "
-            f"to both: srun --nodes={config.nodes} --ntasks-per-node={config.devices}, with no other --ntasks."
+            f"to both: srun --nodes={config.nodes} --ntasks-per-node={config.devices}, without --ntasks."
         )

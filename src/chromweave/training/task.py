@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
+from ..batch import MapTrackBatch
 from ..errors import ConfigError, DataError, TrainingError
 from .distributed import any_of_us, average_gradient, first_of_us, rank, world
 from .objectives import Objective, Staged, Tally
@@ -89,7 +90,6 @@ class Task(L.LightningModule):
         self.network = network
         self.objective, self.sources, self.config = objective, sources, config
         self.seed, self.place = seed, place
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # a short validation split
         self.epoch_loss = math.nan
         self.valid_metrics: dict[str, float] = {}
         self._batch: Any = None
@@ -121,6 +121,12 @@ class Task(L.LightningModule):
     def val_dataloader(self) -> Passes:
         """The validation batches of this process."""
         return Passes(self.sources.valid or (), self._root_device())
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move a batch; the copy of windows in page-locked memory to a GPU does not wait."""
+        if isinstance(batch, MapTrackBatch) and device.type == "cuda":
+            return batch.to(device, non_blocking=True)
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def _root_device(self) -> torch.device:
         return self.trainer.strategy.root_device
@@ -197,7 +203,7 @@ class Task(L.LightningModule):
             raise TrainingError(
                 f"the gradient is not finite {self._where(self._batch)}; lower the learning rate."
             )
-        if self.config.gradient_clip is None:
+        if math.isinf(self.config.gradient_clip):
             return
         for group in self._parameter_groups():
             torch.nn.utils.clip_grads_with_norm_(group["params"], self.config.gradient_clip, norm)
