@@ -3,6 +3,7 @@
 import csv
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ def launch(*command):
 def pair(tmp_path_factory):
     """Folder in which two processes went through all scenarios, one after the other."""
     folder = tmp_path_factory.mktemp("pair")
+    together.learn("handed", folder, epochs=1)
     done = launch(SCRIPT, folder, "--devices", 2, *together.SCENARIOS)
     assert done.returncode == 0, done.stderr
     assert (done.stdout, done.stderr) == ("", "")
@@ -83,6 +85,26 @@ def test_overlaps_accumulation_and_averaging_too(pair, tmp_path):
 def test_sharded_weights_learn_alike_and_are_kept_whole(pair, tmp_path):
     """FSDP2, taken up again after the first epoch; the kept weights fit a plain network."""
     assert_alike(pair, tmp_path, "fsdp", together.learn("fsdp", tmp_path)[0])
+
+
+def test_sharded_processes_go_on_from_what_one_began(pair, single):
+    assert_alike(pair, single[0], "handed", single[1], curve="group")
+
+
+@pytest.mark.parametrize("name", ["group", "fsdp"])
+def test_one_process_goes_on_from_what_several_began(pair, tmp_path, name):
+    """The second epoch anew, from the checkpoint that two processes left after the first."""
+    shutil.copytree(pair / name, tmp_path / name)
+    before, checkpoints = rows(tmp_path / name), tmp_path / name / "checkpoints"
+    (checkpoints / "last.ckpt").unlink()
+    model, _ = together.learn(name, tmp_path, resume=checkpoints / "previous.ckpt")
+    assert (checkpoints / "last.ckpt").is_file()
+    after = rows(tmp_path / name)
+    assert [key for key, _ in after] == [key for key, _ in before]
+    assert [v for _, v in after] == pytest.approx([v for _, v in before], abs=1e-5, nan_ok=True)
+    weights = torch.load(pair / f"{name}-0.pt", weights_only=True)
+    for key, tensor in model.state_dict().items():
+        assert torch.allclose(weights[key], tensor, rtol=0, atol=1e-5), key
 
 
 def test_negatives_may_be_those_of_one_process_only(pair, single):

@@ -30,6 +30,7 @@ SCENARIOS = {
     ),
     "alone": (NETWORK, replace(FIT, epochs=1), PairLossConfig(gather_negatives=False)),
     "fsdp": (NETWORK, replace(FIT, accumulate=2, gradient_clip=0.1), LOSS),
+    "handed": (NETWORK, FIT, LOSS),
     "bad": (NETWORK, FIT, LOSS),
     "stopped": (NETWORK, FIT, LOSS),
 }
@@ -87,7 +88,7 @@ def learn(name, folder, kind=PairedPretraining, resume=False, **changes):
 
 def act(name, folder, devices):
     """One scenario; its final weights and what came of it go to files of this process."""
-    many = {"devices": devices, "strategy": "fsdp" if name == "fsdp" else "auto"}
+    many = {"devices": devices, "strategy": "fsdp" if name in ("fsdp", "handed") else "auto"}
     said = []
     try:
         if name == "stopped":
@@ -97,7 +98,8 @@ def act(name, folder, devices):
                 said.append(str(error))
         if name == "fsdp":  # taken up again for the second epoch
             learn(name, folder, epochs=1, **many)
-        model, result = learn(name, folder, resume=name in ("stopped", "fsdp"), **many)
+        # one process has done the first epoch of what is handed over
+        model, result = learn(name, folder, resume=name in ("stopped", "fsdp", "handed"), **many)
         torch.save(model.state_dict(), folder / f"{name}-{rank()}.pt")
         said.append(repr(result))
     except TrainingError as error:

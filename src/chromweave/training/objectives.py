@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..batch import LossParts, MapTrackBatch, PairedTokens
 from ..errors import ConfigError
-from .distributed import any_of_us, from_first, gathered, joined, rank, summed, world
+from .distributed import from_first, gathered, joined, rank, summed, world
 from .losses import Candidates, MappingForm, OrthogonalForm, contrastive, mapping, orthogonal
 
 __all__ = [
@@ -116,10 +116,7 @@ class Tally:
         own = {name: value.item() for name, value in self._sums.items()}
         if world() == 1:
             return own, self.samples
-        names = list(own)
-        if any_of_us(not own):  # a split of one batch has work for one process
-            names = from_first(list(dict.fromkeys(name for seen in joined(names) or [] for name in seen)))
-        totals = summed({"": float(self.samples), **{name: own.get(name, 0.0) for name in names}})
+        totals = summed({"": float(self.samples), **own})  # each process has had a batch, or none has
         samples = totals.pop("")
         return totals, samples
 
@@ -128,8 +125,7 @@ class Tally:
         means, everything = self.means(), joined(self._outputs or {})
         scores: dict[str, float] = {}
         if everything is not None:
-            outputs = {name: _in_order([one[name] for one in everything if name in one])
-                       for name in everything[0]}  # fmt: skip
+            outputs = {name: _in_order([one[name] for one in everything]) for name in everything[0]}
             scores = objective.summarise(outputs) if outputs else {}
         return {**means, **from_first(scores)}
 
