@@ -43,6 +43,10 @@ types: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.store_throughput
+	$(BIN)/python -m benchmarks.training_step
+	$(BIN)/python -m benchmarks.window_loading
+	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.pretraining_retrieval --epochs 5
 
 clean:
 	rm -rf demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
