@@ -20,10 +20,3 @@ def test_commands_of_text_and_script_are_the_same():
     commands = _commands(fenced)
     assert commands
     assert commands == _commands((DOCS / "tutorial.sh").read_text())
-
-
-def test_figures_exist_and_are_small():
-    figures = re.findall(r"\]\((figures/[^)]+)\)", (DOCS / "tutorial.md").read_text())
-    assert figures
-    assert sorted(figures) == sorted(f"figures/{path.name}" for path in (DOCS / "figures").glob("*.png"))
-    assert all((DOCS / figure).stat().st_size < 300_000 for figure in figures)
