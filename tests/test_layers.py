@@ -30,7 +30,7 @@ ALLOWED = {
 }  # fmt: skip
 
 TORCH_FREE = {"io", "sim", "evaluation", "plot", "analysis", "report", "cli"}
-TORCH_FREE_MODULES = {"data/store.py", "data/build.py", "data/windows.py"}
+TORCH_FREE_MODULES = {"data/store.py", "data/build.py", "data/windows.py", "data/cutter.py"}
 
 
 def modules():

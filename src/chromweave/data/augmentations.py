@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
 
-from .transforms import WindowTransform
+if TYPE_CHECKING:
+    from .transforms import WindowTransform
 
 __all__ = ["FEW", "MOST_FEW", "Changes", "Draws", "draw", "jittered", "mixed", "thinned"]
 
