@@ -148,7 +148,7 @@ def test_augmentations_belong_to_a_training_and_not_to_a_model(place, tmp_path):
     config = replace(FINETUNE, fit=replace(FIT, epochs=1))
     after = finetune(tmp_path / "loops", pretrained=before.run, config=config, **given)
     assert load(before.run).description.data["transform"]["augmentations"] == ["jitter"]
-    assert load(after.run).description.data["transform"]["augmentations"] == ["swap"]
+    assert load(after.run).description.data["transform"]["augmentations"] == ["swap", "flip"]
     moved = replace(config, transform=replace(config.transform, augmentations=("jitter",)))
     with pytest.raises(ConfigError, match="'jitter' moves the anchors"):
         finetune(tmp_path / "moved", pretrained=before.run, config=moved, **given)

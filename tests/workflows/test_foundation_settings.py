@@ -31,12 +31,14 @@ def test_only_the_papers_presets_let_the_mapping_loss_reach_the_encoders():
     assert teaches == {"tiny": "inference", "small": "inference", "paper-128": "all", "paper-256": "all"}
 
 
-def test_the_papers_input_is_the_papers_and_the_small_presets_is_not():
+@pytest.mark.parametrize("name", ["tiny", "small"])
+def test_the_papers_input_is_the_papers_and_the_smaller_presets_is_not(name):
     assert PretrainConfig.preset("paper-256").transform == WindowTransform()
-    small = PretrainConfig.preset("small")
-    assert (small.transform.contacts, small.network.position_encoding) == ("observed_expected", "sinusoidal")
-    assert "jitter" in small.transform.augmentations
-    assert "jitter" not in FinetuneConfig.preset("small").transform.augmentations  # anchors have labels
+    assert PretrainConfig.preset("paper-256").network == PRESETS["paper-256"]
+    ours = PretrainConfig.preset(name)
+    assert (ours.transform.contacts, ours.network.position_encoding) == ("observed_expected", "sinusoidal")
+    assert "jitter" in ours.transform.augmentations
+    assert "jitter" not in FinetuneConfig.preset(name).transform.augmentations  # anchors have labels
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,9 @@ _PAPER_LOOPS = FitConfig(
     epochs=200, batch_size=64, learning_rate=1e-5, weight_decay=1e-2, gradient_clip=math.inf, patience=20
 )
 PRETRAIN_FITS = {
-    "tiny": FitConfig(epochs=20, batch_size=32, learning_rate=3e-4, warmup_steps=30),
+    "tiny": FitConfig(
+        epochs=20, batch_size=32, learning_rate=1e-3, warmup_steps=30, schedule="cosine", final_rate=0.02
+    ),
     "small": FitConfig(
         epochs=10, batch_size=64, learning_rate=3e-4, warmup_steps=50, schedule="cosine", final_rate=0.02
     ),
@@ -51,11 +53,15 @@ LOOP_FITS = {
 
 # A window's pooled tokens say where in it something is only if the tokens know where they stand; and maps
 # are told apart by what is left of them when the decay with distance, alike in all, is taken away.
-_NETWORKS = {**PRESETS, "small": replace(PRESETS["small"], position_encoding="sinusoidal")}
-_TRANSFORMS = {
-    "tiny": WindowTransform(contacts="standard", augmentations=("swap",)),
-    "small": WindowTransform(contacts="observed_expected", augmentations=("swap", "flip")),
+_NETWORKS = {
+    name: network if name.startswith("paper") else replace(network, position_encoding="sinusoidal")
+    for name, network in PRESETS.items()
 }
+_OURS = WindowTransform(contacts="observed_expected", augmentations=("swap", "flip"))
+
+
+def _transform(name: str) -> WindowTransform:
+    return WindowTransform() if name.startswith("paper") else _OURS
 
 
 def _of_preset(table: Mapping[str, Any], name: str) -> Any:
@@ -108,10 +114,10 @@ class PretrainConfig:
         then no test of its own on these chromosomes; the model card says so.
     """
 
-    network: MixHicConfig = PRESETS["tiny"]
+    network: MixHicConfig = _NETWORKS["tiny"]
     loss: PairLossConfig = field(default_factory=PairLossConfig)
     fit: FitConfig = PRETRAIN_FITS["tiny"]
-    transform: WindowTransform = _TRANSFORMS["tiny"]
+    transform: WindowTransform = _OURS
     loading: LoadingConfig = field(default_factory=LoadingConfig)
     include_test_chromosomes: bool = False
 
@@ -126,8 +132,8 @@ class PretrainConfig:
         """
         network, settings = _of_preset(_NETWORKS, name), _of_preset(PRETRAIN_FITS, name)
         loss = _PAPER_LOSS if name.startswith("paper") else PairLossConfig()
-        transform = _TRANSFORMS.get(name, WindowTransform())
-        if name == "small":  # nothing here speaks of the anchor pixel, so that it may be moved
+        transform = _transform(name)
+        if transform.augmentations:  # nothing here speaks of the anchor pixel, so that it may be moved
             transform = replace(transform, augmentations=(*transform.augmentations, "jitter"))
         return cls(network=network, loss=loss, fit=replace(settings, **changes), transform=transform)
 
@@ -150,9 +156,9 @@ class FinetuneConfig:
     """
 
     mode: LoopMode = "bimodal"
-    network: MixHicConfig = PRESETS["tiny"]
+    network: MixHicConfig = _NETWORKS["tiny"]
     fit: FitConfig = LOOP_FITS["tiny"]
-    transform: WindowTransform = _TRANSFORMS["tiny"]
+    transform: WindowTransform = _OURS
     loading: LoadingConfig = field(default_factory=LoadingConfig)
 
     @classmethod
@@ -165,7 +171,7 @@ class FinetuneConfig:
             No such preset.
         """
         network, settings = _of_preset(_NETWORKS, name), _of_preset(LOOP_FITS, name)
-        transform = _TRANSFORMS.get(name, WindowTransform())
+        transform = _transform(name)
         return cls(mode=mode, network=network, fit=replace(settings, **changes), transform=transform)
 
 
