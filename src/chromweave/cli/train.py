@@ -12,7 +12,7 @@ from ..errors import ConfigError
 from .arguments import ChromOption, JobSeed, StoreOption, StoresOption, cell_lines
 
 if TYPE_CHECKING:
-    from ..workflows.foundation import FinetuneConfig, PretrainConfig
+    from ..workflows.foundation import FinetuneConfig, FinetuneResult, PretrainConfig, PretrainResult
 
 __all__ = ["graph", "register"]
 
@@ -108,6 +108,18 @@ def _on_machine(settings: C, workers: int | None, resident: bool | None, **fit: 
     )
 
 
+def _outcome(result: PretrainResult | FinetuneResult) -> dict[str, Any]:
+    """What both trainings say at their end."""
+    return {
+        "run": str(result.run),
+        "train_windows": result.train_windows,
+        "valid_windows": result.valid_windows,
+        "epochs": result.fit.epochs,
+        "best_epoch": result.fit.best_epoch,
+        **result.fit.best_metrics,
+    }
+
+
 def _augmentations(given: list[str] | None) -> tuple[str, ...] | None:
     """What ``--augment`` asks for; an empty tuple for ``none``, None where it is not there."""
     if not given:
@@ -195,16 +207,7 @@ def pretrain(
     result = foundation.pretrain(
         run, stores=store, windows=windows, config=settings, seed=seed, resume=resume_from or resume
     )
-    context.obj.show(
-        {
-            "run": str(result.run),
-            "train_windows": result.train_windows,
-            "valid_windows": result.valid_windows,
-            "epochs": result.fit.epochs,
-            "best_epoch": result.fit.best_epoch,
-            **result.fit.best_metrics,
-        }
-    )
+    context.obj.show(_outcome(result))
 
 
 def finetune(
@@ -273,16 +276,7 @@ def finetune(
         seed=seed,
         resume=resume_from or resume,
     )
-    context.obj.show(
-        {
-            "run": str(result.run),
-            "train_windows": result.train_windows,
-            "valid_windows": result.valid_windows,
-            "epochs": result.fit.epochs,
-            "best_epoch": result.fit.best_epoch,
-            **result.fit.best_metrics,
-        }
-    )
+    context.obj.show(_outcome(result))
 
 
 def report(

@@ -22,7 +22,7 @@ from ..provenance import describe_inputs, describe_process
 from ..training.checkpoint import CONFIG, ModelDescription, save_model
 from .model_card import write_model_card
 from .model_input import ModelInput
-from .networks import CONTACTS, LOOPS, PRETRAIN
+from .networks import CONTACTS, LOOPS, PRETRAIN, first_line
 
 __all__ = ["LegacyImport", "import_legacy"]
 
@@ -171,11 +171,7 @@ def read_foreign(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path}: holds more than tensors and plain values, and is not read, as a pickle can run any "
-            f"code; where you trust it, save its state dict alone with torch.save. ({_first_line(error)})"
+            f"code; where you trust it, save its state dict alone with torch.save. ({first_line(error)})"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{path}: is damaged, or no file of torch.save ({_first_line(error)}).") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{path}: is damaged, or no file of torch.save ({first_line(error)}).") from error

@@ -20,7 +20,7 @@ from ..errors import ModelError
 from ..models.mixhic import ContactMode, ContactModel, LoopMode, LoopModel, MixHicConfig, MixHicPretrain
 from ..training.checkpoint import CONFIG, WEIGHTS, LoadedModel, load_model
 
-__all__ = ["CARD", "CONTACTS", "LOOPS", "PRETRAIN", "load", "load_loops", "network_config"]
+__all__ = ["CARD", "CONTACTS", "LOOPS", "PRETRAIN", "first_line", "load", "load_loops", "network_config"]
 
 PRETRAIN, LOOPS, CONTACTS = "mixhic-pretrain", "mixhic-loops", "mixhic-contacts"
 CARD = "README.md"
@@ -119,12 +119,13 @@ def _fetch(hub_id: str, revision: str | None) -> Path:
         wanted = "" if revision is None else f" at revision {revision}"
         raise ModelError(
             f"{nowhere}, and the hub did not give the model{wanted} "
-            f"({type(error).__name__}: {_first_line(error)}); look at its name, the network and your access."
+            f"({type(error).__name__}: {first_line(error)}); look at its name, the network and your access."
         ) from error
     return Path(folder)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error of a library says, as much of it as fits into a sentence of ours."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
 
 
