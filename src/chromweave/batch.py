@@ -7,7 +7,7 @@ laid end to end (2 x bins x resolution / 100 bp), ``tracks``, ``tokens`` and ``c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 
 from jaxtyping import Bool, Float, Int
@@ -45,6 +45,9 @@ class MapTrackBatch:
         Identity of each window: index into the table's chromosomes, anchor bins.
     store
         Index of the store (cell line) each window comes from.
+    target, target_mask
+        A signal to be predicted, one value per bin of the x segment and then of the y segment, and where it
+        has data; None where there is nothing to predict but the label or the map.
     """
 
     contact_map: Float[Tensor, "batch 1 bins bins"]
@@ -56,23 +59,26 @@ class MapTrackBatch:
     x: Int[Tensor, " batch"]
     y: Int[Tensor, " batch"]
     store: Int[Tensor, " batch"]
+    target: Float[Tensor, "batch places"] | None = None
+    target_mask: Bool[Tensor, "batch places"] | None = None
 
     def __len__(self) -> int:
         return self.contact_map.shape[0]
 
     def to(self, device: object, non_blocking: bool = False) -> MapTrackBatch:
         """The batch on another device."""
-        return replace(
-            self,
-            **{f.name: getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self)},
-        )
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> MapTrackBatch:
         """The batch in page-locked memory, whose copies to a GPU do not wait; a DataLoader calls this."""
-        return replace(self, **{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
+        return self._each(Tensor.pin_memory)
 
     def __getitem__(self, index: slice) -> MapTrackBatch:
-        return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        return self._each(lambda tensor: tensor[index])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> MapTrackBatch:
+        held = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{name: change(one) for name, one in held.items() if one is not None})
 
 
 @dataclass(frozen=True)
