@@ -246,3 +246,105 @@ def test_what_is_refused(stores, tables):
         WindowDataset(stores, [tables[0], wide], TRANSFORM)
     with pytest.raises(ConfigError, match="batch_size"):
         loader(WindowDataset(stores, tables, TRANSFORM), 0)
+
+
+@pytest.fixture(scope="module")
+def tracks_only(tmp_path_factory):
+    out = tmp_path_factory.mktemp("tracks") / "tracks.store"
+    with pytest.MonkeyPatch.context() as patch:
+        return build_fake(patch, out, tracks=[random_track(name, 3) for name in ("ATAC", "CAGE")])
+
+
+def by_hand(*rows):
+    """Windows without attrs at (chrom, x, y), bins."""
+    chrom, x, y = zip(*rows, strict=True)
+    table = pd.DataFrame({"chrom": chrom, "x": np.array(x) * 10_000, "y": np.array(y) * 10_000})
+    return table.assign(label=1.0, split="train", kind="c")
+
+
+BY_HAND = {"resolution": 10_000, "window_bins": 10, "split": "predict"}
+
+
+def targets_by_hand(store, name, batch, dataset):
+    """Target of each bin: mean of the finite steps; NaN where fewer than half of a hundred are."""
+    rows = []
+    for chrom, x, y in zip(batch.chrom, batch.x, batch.y, strict=True):
+        mean = store.track(name, dataset.chromosomes[chrom]).mean.astype(float)
+        mean = np.concatenate([mean, np.full(-len(mean) % 100, np.nan)]).reshape(-1, 100)
+        steps = np.concatenate([mean[a - 5 : a + 5] for a in (x, y)])
+        known = np.isfinite(steps)
+        value = np.nansum(steps, axis=1) / np.maximum(known.sum(1), 1)
+        rows.append(np.where(known.sum(1) >= 50, value, np.nan))
+    return np.array(rows)
+
+
+def test_windows_without_contacts_and_their_target(tracks_only):
+    # Bin 200 of chr1 ends 3,210 bp into it, of which a fifth has no data: no target.
+    table = by_hand(("chr1", 20, 30), ("chr2", 40, 40), ("chr1", 196, 50))
+    transform = WindowTransform(("ATAC",), contacts="observed_expected")
+    dataset = WindowDataset([tracks_only], [table], transform, contacts=False, target="CAGE", **BY_HAND)
+    batch = dataset.batch([0, 1, 2])
+    assert batch.contact_map.shape == batch.contact_mask.shape == (3, 1, 10, 10)
+    assert not batch.contact_map.any()
+    assert not batch.contact_mask.any()
+    assert batch.tracks.shape == batch.track_mask.shape == (3, 2000, 1)
+    alone = WindowDataset([tracks_only], [table], transform, contacts=False, **BY_HAND).batch([0, 1, 2])
+    assert torch.equal(batch.tracks, alone.tracks)
+    assert torch.equal(batch.track_mask, alone.track_mask)
+    assert alone.target is alone.target_mask is None
+    wanted = targets_by_hand(tracks_only, "CAGE", batch, dataset)
+    np.testing.assert_array_equal(batch.target_mask, np.isfinite(wanted))
+    assert (~batch.target_mask).nonzero().tolist() == [[2, 9]]
+    np.testing.assert_allclose(batch.target, np.nan_to_num(np.log2(wanted + 1)), rtol=1e-5)
+    raw = WindowDataset(
+        [tracks_only], [table], WindowTransform(signal="raw"), contacts=False, target="CAGE", **BY_HAND
+    ).batch([0, 1, 2])
+    np.testing.assert_allclose(raw.target, np.nan_to_num(wanted), rtol=1e-5)
+    assert raw.tracks.shape == (3, 2000, 0)
+
+
+def test_a_target_that_is_an_input_too(stores, tables):
+    both = WindowDataset(stores[:1], tables[:1], TRANSFORM, target="CTCF")
+    batch, plain = both.batch([1, 2]), WindowDataset(stores[:1], tables[:1], TRANSFORM).batch([1, 2])
+    for name in ("contact_map", "contact_mask", "tracks", "track_mask"):
+        assert torch.equal(getattr(batch, name), getattr(plain, name))
+    wanted = targets_by_hand(stores[0], "CTCF", batch, both)
+    np.testing.assert_allclose(batch.target, np.log2(wanted + 1), rtol=1e-5)
+
+
+def test_targets_follow_swap_flip_and_jitter(stores, tables):
+    transform = WindowTransform(augmentations=("swap", "flip", "jitter"), signal="raw")
+    dataset = WindowDataset(stores[:1], tables[:1], transform, target="CTCF", seed=2)
+    rows = np.arange(len(dataset))
+    batch, placed = dataset.batch(rows), dataset.placed(rows)
+    wanted = targets_by_hand(stores[0], "CTCF", batch, dataset).reshape(-1, 2, 10)
+    wanted[placed.swapped] = wanted[placed.swapped, ::-1]
+    wanted[placed.changes.flipped] = wanted[placed.changes.flipped, :, ::-1]
+    np.testing.assert_allclose(batch.target, np.nan_to_num(wanted.reshape(-1, 20)), rtol=1e-5)
+    assert 0 < placed.swapped.sum() < len(rows)
+    assert 0 < placed.changes.flipped.sum() < len(rows)
+
+
+def test_jitter_without_contacts_stays_inside(tracks_only):
+    table = by_hand(*[("chr2", 5, 116)] * 20)
+    transform = WindowTransform(augmentations=("jitter", "thin"), jitter_bins=40)
+    arguments = BY_HAND | {"split": "train"}
+    batch = WindowDataset([tracks_only], [table], transform, contacts=False, **arguments).batch(range(20))
+    assert batch.x.min() == 5
+    assert batch.y.max() == 116
+    assert len(batch.x.unique()) > 3
+
+
+def test_a_proper_table_needs_no_contacts_either(tracks_only, tables):
+    here = tables[0][tables[0]["chrom"] != "chr3"]
+    dataset = WindowDataset([tracks_only], [here], WindowTransform(("ATAC",)), contacts=False)
+    assert dataset.resolution == 10_000
+    assert len(dataset) == (here["split"] == "train").sum()
+    with pytest.raises(DataError, match=r"no layer|no contacts"):
+        WindowDataset([tracks_only], [here], WindowTransform(("ATAC",)))
+    with pytest.raises(DataError, match="no track 'CTCF'; it has ATAC, CAGE"):
+        WindowDataset([tracks_only], [here], WindowTransform(), contacts=False, target="CTCF")
+    with pytest.raises(ConfigError, match="resolution must be a positive"):
+        WindowCutter(tracks_only, 0, contacts=False)
+    with pytest.raises(DataError, match="sticks out of the chromosome"):
+        WindowCutter(tracks_only, 10_000, contacts=False).cut(("chr2",), [0], [200], [200])

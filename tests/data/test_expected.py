@@ -58,7 +58,8 @@ class BandCutter:
         self.asked.append(name)
         matrix = self.matrices[name]
         band = pack_band(pixels_of(matrix), min(len(matrix), 6))
-        return SimpleNamespace(band=band, weight=np.ones(len(matrix)))
+        contacts = SimpleNamespace(band=band, weight=np.ones(len(matrix)))
+        return SimpleNamespace(contacts=contacts)
 
 
 def by_distance(*values):

@@ -60,19 +60,22 @@ def windows(seed, chroms=tuple(N_BINS), n=30):
     return table.assign(label=rng.random(len(rows)), split="train", kind="loop")
 
 
-def dataset(stores, tables=None, seed=0, **transform):
+def dataset(stores, tables=None, seed=0, contacts=True, target=None, **transform):
     tables = tables or [windows(0), windows(1, ("chr2", "chr1"))]
     return WindowDataset(
         stores, tables, WindowTransform(**({"tracks": ("CTCF", "ATAC")} | transform)),
-        seed=seed, resolution=10_000, window_bins=SIDE,
+        seed=seed, resolution=10_000, window_bins=SIDE, contacts=contacts, target=target,
     )  # fmt: skip
 
 
 def assert_equal(found, expected):
     for field in fields(MapTrackBatch):
         a, b = getattr(found, field.name), getattr(expected, field.name)
+        if a is None or b is None:
+            assert a is b, field.name
+            continue
         assert a.dtype == b.dtype, field.name
-        if field.name in ("contact_map", "tracks"):
+        if field.name in ("contact_map", "tracks", "target"):
             torch.testing.assert_close(a, b, rtol=3e-6, atol=3e-6)
         else:
             assert torch.equal(a, b), field.name
@@ -106,6 +109,25 @@ def test_batches_equal_those_cut_from_the_files(stores, transform):
     assert not expected.contact_mask.all()
     if transform.get("clip") == 1e6 and transform.get("weight") == "raw":
         assert expected.contact_map.max() * 1e6 == 70_000
+
+
+@pytest.mark.parametrize("tracks", [(), ("CTCF",)], ids=str)
+@pytest.mark.parametrize("contacts", [True, False])
+def test_targets_and_no_contacts_equal_those_from_the_files(stores, contacts, tracks):
+    augmentations = ("swap", "flip", "jitter", "thin")
+    plain = dataset(
+        stores, contacts=contacts, target="CTCF", tracks=tracks, augmentations=augmentations, seed=4
+    )
+    resident = ResidentWindows(plain)
+    rows = np.random.default_rng(1).permutation(len(plain))
+    batch = resident.batch(rows, 1)
+    assert_equal(batch, plain.batch(rows, 1))
+    assert batch.target.shape == (len(rows), 2 * SIDE)
+    assert batch.target.max() > 1
+    assert batch.contact_mask.any() == contacts
+    if contacts:
+        less = ResidentWindows(dataset(stores, contacts=False, target="CTCF", tracks=tracks))
+        assert less.nbytes < resident.nbytes
 
 
 def test_the_stores_differ_as_they_should(stores):

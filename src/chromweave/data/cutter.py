@@ -10,12 +10,13 @@ import numpy as np
 from numba import njit
 
 from ..errors import ConfigError, DataError, ResolutionError
+from ..genome import Binning
 from .augmentations import Changes, thinned
 from .layers import TRACK_WIDTH
 from .layouts import FAR_LOOKUP, Band
 from .store import RegionStore
 
-__all__ = ["CutChromosome", "CutWindows", "WindowCutter"]
+__all__ = ["CutChromosome", "CutContacts", "CutWindows", "WindowCutter"]
 
 _RAW = "raw"
 
@@ -62,13 +63,15 @@ class WindowCutter:
         Balancing vector, ``"default"``, or ``"raw"`` for raw counts (bins masked by the default vector).
     scaled
         Bring balanced values to the scale of counts, chromosome by chromosome.
+    contacts
+        Read contact maps. Without, every map is 0 and masked, and the store needs no contacts.
 
     Raises
     ------
     ConfigError
         An odd or non-positive window.
     ResolutionError
-        No such layer, or one that is no band.
+        No such layer, or one that is no band (with `contacts`).
     DataError
         No such track.
     """
@@ -79,18 +82,16 @@ class WindowCutter:
     window_bins: int = 50
     weight: str = "default"
     scaled: bool = True
+    contacts: bool = True
     _ready: dict[str, CutChromosome] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.window_bins <= 0 or self.window_bins % 2:
             raise ConfigError(f"a window has an even, positive number of bins, not {self.window_bins}.")
-        if self.resolution not in self.store.resolutions:
-            self.store.default_weight(self.resolution)  # the store's own error
-        if self.store.manifest["contacts"][str(self.resolution)]["layout"] != Band.name:
-            raise ResolutionError(
-                f"{self.store.path}: windows are cut from band layers (10 kb and finer), "
-                f"and that of {self.resolution:,} bp holds every distance."
-            )
+        if self.contacts:
+            self._require_band()
+        elif self.resolution <= 0:
+            raise ConfigError(f"resolution must be a positive number of bp, not {self.resolution}.")
         if self.resolution % TRACK_WIDTH and self.tracks:
             raise ConfigError(
                 f"tracks are stored in bins of {TRACK_WIDTH} bp; {self.resolution} is no multiple of that."
@@ -98,9 +99,18 @@ class WindowCutter:
         for name in self.tracks:
             self.store.track(name, self.store.chromosomes[0])
 
+    def _require_band(self) -> None:
+        if self.resolution not in self.store.resolutions:
+            self.store.default_weight(self.resolution)  # the store's own error
+        if self.store.manifest["contacts"][str(self.resolution)]["layout"] != Band.name:
+            raise ResolutionError(
+                f"{self.store.path}: windows are cut from band layers (10 kb and finer), "
+                f"and that of {self.resolution:,} bp holds every distance."
+            )
+
     def __reduce__(self) -> tuple[object, ...]:
-        arguments = (self.store, self.resolution, self.tracks, self.window_bins, self.weight, self.scaled)
-        return (WindowCutter, arguments)
+        geometry = (self.store, self.resolution, self.tracks, self.window_bins)
+        return (WindowCutter, (*geometry, self.weight, self.scaled, self.contacts))
 
     @property
     def positions(self) -> int:
@@ -138,8 +148,9 @@ class WindowCutter:
         chrom, x, y = (np.ascontiguousarray(values, np.int64) for values in (chrom, x, y))
         side, n = self.window_bins, len(x)
         changes = changes or Changes.none(n)
-        maps = np.empty((n, side, side), np.float32)
-        mask = np.empty((n, side, side), np.bool_)
+        blank = np.empty if self.contacts else np.zeros
+        maps = blank((n, side, side), np.float32)
+        mask = blank((n, side, side), np.bool_)
         tracks = np.empty((n, self.positions, len(self.tracks)), np.float32)
         track_mask = np.empty(tracks.shape, np.bool_)
         starts = (np.stack([x, y]) - side // 2) * self.resolution // TRACK_WIDTH
@@ -148,21 +159,23 @@ class WindowCutter:
             here = self.chromosome(chroms[index])
             here.require_inside(x[rows], y[rows], side // 2)
             here.require_countable(changes)
-            _cut_maps(
-                here.band.near,
-                here.band.far,
-                here.band.overflow_keys,
-                here.band.overflow_counts,
-                here.weight,
-                x,
-                y,
-                changes.flipped,
-                changes.kept,
-                changes.keys,
-                rows,
-                maps,
-                mask,
-            )
+            if here.contacts is not None:
+                band = here.contacts.band
+                _cut_maps(
+                    band.near,
+                    band.far,
+                    band.overflow_keys,
+                    band.overflow_counts,
+                    here.contacts.weight,
+                    x,
+                    y,
+                    changes.flipped,
+                    changes.kept,
+                    changes.keys,
+                    rows,
+                    maps,
+                    mask,
+                )
             for column, stored in enumerate(here.tracks):
                 half = stored.dtype == np.float16
                 _cut_track(
@@ -190,6 +203,15 @@ class WindowCutter:
         return self._ready[chrom]
 
     def _prepare(self, chrom: str) -> CutChromosome:
+        chrom = self.store.require(chrom)
+        return CutChromosome(
+            name=f"{self.store.path}: {chrom}",
+            n_bins=Binning(self.store.assembly, self.resolution).n_bins(chrom),
+            contacts=self._contacts(chrom) if self.contacts else None,
+            tracks=tuple(np.asarray(self.store.track(name, chrom).mean) for name in self.tracks),
+        )
+
+    def _contacts(self, chrom: str) -> CutContacts:
         layer = self.store.layer(chrom, self.resolution)
         band = layer.layout
         assert isinstance(band, Band)
@@ -197,13 +219,23 @@ class WindowCutter:
             weight, scale = np.where(layer.valid(), 1.0, np.nan), 1.0
         else:
             weight, scale = layer.weight(self.weight), layer.scale(self.weight) if self.scaled else 1.0
-        return CutChromosome(
-            name=f"{self.store.path}: {layer.chrom}",
-            n_bins=layer.n_bins,
-            band=band,
-            weight=np.asarray(weight * np.sqrt(scale)),
-            tracks=tuple(np.asarray(self.store.track(name, chrom).mean) for name in self.tracks),
-        )
+        return CutContacts(band, np.asarray(weight * np.sqrt(scale)))
+
+
+@dataclass(frozen=True)
+class CutContacts:
+    """What maps of one chromosome are cut from.
+
+    Parameters
+    ----------
+    band
+        The contacts.
+    weight
+        float64 (n_bins,): balanced contacts of i and j are counts times the weights of both; NaN if masked.
+    """
+
+    band: Band
+    weight: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -215,19 +247,16 @@ class CutChromosome:
     name
         Store and chromosome, for messages.
     n_bins
-        Bins.
-    band
-        The contacts.
-    weight
-        float64 (n_bins,): balanced contacts of i and j are counts times the weights of both; NaN if masked.
+        Bins, from the chromosome's length.
+    contacts
+        None where no map is read.
     tracks
         float16 or float32: 100 bp means of each track, NaN where there is no data.
     """
 
     name: str
     n_bins: int
-    band: Band
-    weight: np.ndarray
+    contacts: CutContacts | None
     tracks: tuple[np.ndarray, ...]
 
     def require_inside(self, x: np.ndarray, y: np.ndarray, half: int) -> None:
@@ -243,7 +272,9 @@ class CutChromosome:
 
     def require_countable(self, changes: Changes) -> None:
         """Raise DataError if contacts are to be thinned that are no counts."""
-        if self.band.near.dtype.kind == "f" and (changes.kept < 1).any():
+        if self.contacts is None:
+            return
+        if self.contacts.band.near.dtype.kind == "f" and (changes.kept < 1).any():
             raise DataError(
                 f"{self.name}: the contacts are no integers, and only counts can be thinned; "
                 "leave out the augmentation 'thin', or build the store from counts."

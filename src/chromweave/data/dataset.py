@@ -8,11 +8,13 @@ from __future__ import annotations
 import multiprocessing
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
@@ -25,6 +27,7 @@ from .order import EpochBatches, Picked
 from .placed import CutTensors, PlacedTensors, PlacedWindows
 from .store import RegionStore
 from .tables import SPLITS, check_windows, select_split
+from .targets import BinnedTargets, binned_targets
 from .transforms import WindowTransform
 
 if TYPE_CHECKING:
@@ -73,6 +76,12 @@ class WindowDataset(WindowSource):
         Of the augmentations.
     resolution, window_bins
         Geometry of tables made by hand, which do not say (a bare DataFrame of candidates); bp, bins.
+    contacts
+        Read contact maps. Without, `contact_map` is 0 and `contact_mask` False throughout, and a store needs
+        no layer of the windows' resolution.
+    target
+        Name of a track whose mean over each bin is the batch's `target` (see :func:`binned_targets`), as
+        log2(mean + 1) if the transform's `signal` is ``"log2"``; None for no target.
 
     Attributes
     ----------
@@ -86,7 +95,7 @@ class WindowDataset(WindowSource):
     ConfigError
         Augmentations outside training, an unknown split, or a number of tables other than of stores.
     DataError
-        A table and its store do not fit, or no window is in the split.
+        A table and its store do not fit, a store lacks a track, or no window is in the split.
     """
 
     def __init__(
@@ -99,17 +108,20 @@ class WindowDataset(WindowSource):
         seed: int = 0,
         resolution: int | None = None,
         window_bins: int | None = None,
+        contacts: bool = True,
+        target: str | None = None,
     ) -> None:
         if len(stores) != len(tables) or not stores:
             raise ConfigError(f"one table for each store is needed, not {len(tables)} for {len(stores)}.")
         if transform.augmentations and split != "train":
             raise ConfigError(f"augmentations are for training; the {split} split takes none.")
         self.transform, self.split, self.seed = transform, split, seed
+        self.contacts, self.target = contacts, target
         self.cutters: list[WindowCutter] = []
         rows = []
         for store, table in zip(stores, tables, strict=True):
-            geometry = _geometry(table, store, resolution, window_bins)
-            self.cutters.append(_cutter(store, geometry, transform))
+            geometry = _geometry(table, store, resolution, window_bins, contacts)
+            self.cutters.append(_cutter(store, geometry, transform, contacts, target))
             rows.append(_rows(table, split))
         if len({(cutter.window_bins, cutter.resolution) for cutter in self.cutters}) > 1:
             raise DataError("the tables differ in resolution or window size; give those of one geometry.")
@@ -127,7 +139,7 @@ class WindowDataset(WindowSource):
         if not len(self):
             raise DataError(f"no window of the tables is in the {split} split; ask for another with split=.")
         self._expected: ExpectedWindows | None = None
-        if transform.contacts == "observed_expected":
+        if contacts and transform.contacts == "observed_expected":
             pairs = np.stack(np.divmod(np.unique(self._pairs()), len(self.chromosomes)), axis=1)
             self._expected = ExpectedWindows(self.cutters, self.chromosomes, pairs)
 
@@ -165,18 +177,31 @@ class WindowDataset(WindowSource):
 
     def assembled(self, placed: PlacedTensors, cut: CutTensors) -> MapTrackBatch:
         """Windows as they were cut, transformed, on the device where they are."""
-        expected = None if self._expected is None else self._expected.diagonals(placed)
+        inputs = len(self.transform.tracks)  # a target was cut as one more
+        target = None if self.target is None else self._target(cut.tracks[..., -1], cut.track_mask[..., -1])
         return MapTrackBatch(
-            contact_map=self.transform.of_contacts(cut.maps, cut.mask, expected)[:, None],
+            contact_map=self._maps(placed, cut)[:, None],
             contact_mask=cut.mask[:, None],
-            tracks=self.transform.of_signal(cut.tracks),
-            track_mask=cut.track_mask,
+            tracks=self.transform.of_signal(cut.tracks[..., :inputs].contiguous()),
+            track_mask=cut.track_mask[..., :inputs].contiguous(),
             label=placed.label,
             chrom=placed.chrom,
             x=placed.x,
             y=placed.y,
             store=placed.store,
+            target=None if target is None else target.value,
+            target_mask=None if target is None else target.known,
         )
+
+    def _maps(self, placed: PlacedTensors, cut: CutTensors) -> Tensor:
+        if not self.contacts:
+            return cut.maps
+        expected = None if self._expected is None else self._expected.diagonals(placed)
+        return self.transform.of_contacts(cut.maps, cut.mask, expected)
+
+    def _target(self, track: Tensor, mask: Tensor) -> BinnedTargets:
+        means = binned_targets(track, mask, 2 * self.window_bins)
+        return replace(means, value=self.transform.of_signal(means.value))
 
     def checked_chromosomes(self) -> dict[tuple[int, int], CutChromosome]:
         """What the windows are cut from, by store and chromosome, once all of them are known to fit.
@@ -364,22 +389,29 @@ def _rows(table: pd.DataFrame, split: Part) -> pd.DataFrame:
 
 
 def _geometry(
-    table: pd.DataFrame, store: RegionStore, resolution: int | None, window_bins: int | None
+    table: pd.DataFrame, store: RegionStore, resolution: int | None, window_bins: int | None, contacts: bool
 ) -> tuple[int, int]:
     """Resolution and side of a table's windows: its own, or for a table that has none, those given."""
     if not table.attrs and resolution is not None and window_bins is not None:
         return resolution, window_bins
-    check_windows(table, store, "the window table", any_store=True)
+    check_windows(table, store, "the window table", any_store=True, contacts=contacts)
     return int(table.attrs["resolution"]), int(table.attrs["window_bins"])
 
 
-def _cutter(store: RegionStore, geometry: tuple[int, int], transform: WindowTransform) -> WindowCutter:
+def _cutter(
+    store: RegionStore,
+    geometry: tuple[int, int],
+    transform: WindowTransform,
+    contacts: bool,
+    target: str | None,
+) -> WindowCutter:
     resolution, window_bins = geometry
     return WindowCutter(
         store,
         resolution,
-        tracks=transform.tracks,
+        tracks=transform.tracks if target is None else (*transform.tracks, target),
         window_bins=window_bins,
         weight=transform.weight,
         scaled=transform.scaled,
+        contacts=contacts,
     )

@@ -64,8 +64,9 @@ class ExpectedWindows:
     def _learn(self) -> np.ndarray:
         found = {}
         for store, chrom in self.pairs.tolist():
-            here = self.cutters[store].chromosome(self.chromosomes[chrom])
-            found[store, chrom] = expected_of_band(here.band, here.weight)
+            contacts = self.cutters[store].chromosome(self.chromosomes[chrom]).contacts
+            assert contacts is not None
+            found[store, chrom] = expected_of_band(contacts.band, contacts.weight)
         longest = max(len(expected) for expected in found.values())
         table = np.zeros((len(self.cutters), len(self.chromosomes), longest + 1), np.float32)
         for place, expected in found.items():

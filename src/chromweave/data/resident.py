@@ -66,20 +66,26 @@ class ResidentWindows(WindowSource):
     def nbytes(self) -> int:
         """Bytes that the stores take on the device."""
         bands, tracks = self._arrays()
-        return bands.nbytes + tracks.values.nbytes
+        return (bands.nbytes if bands is not None else 0) + tracks.values.nbytes
 
     def batch(self, windows: Sequence[int] | np.ndarray, epoch: int = 0) -> MapTrackBatch:
         """The windows with these numbers as one batch (see :meth:`WindowDataset.batch`)."""
         bands, tracks = self._arrays()
         placed = self.windows.placed(windows, epoch).on(self.device)
-        maps, mask = bands.gather(placed, self.windows.window_bins, self._thin)
-        signal, known = tracks.gather(placed, self.windows.window_bins)
+        side = self.windows.window_bins
+        if bands is None:
+            maps = torch.zeros(len(placed.rows), side, side, device=self.device)
+            mask = torch.zeros_like(maps, dtype=torch.bool)
+        else:
+            maps, mask = bands.gather(placed, side, self._thin)
+        signal, known = tracks.gather(placed, side)
         return self.windows.assembled(placed, CutTensors(maps, mask, signal, known))
 
-    def _arrays(self) -> tuple[_Bands, _Tracks]:
-        if self._bands is None or self._tracks is None:
+    def _arrays(self) -> tuple[_Bands | None, _Tracks]:
+        if self._tracks is None:
             shape = (len(self.windows.cutters), len(self.windows.chromosomes))
-            self._bands = _Bands.of(self._chromosomes, shape, self.device)
+            if self.windows.contacts:
+                self._bands = _Bands.of(self._chromosomes, shape, self.device)
             self._tracks = _Tracks.of(self._chromosomes, shape, self.windows.resolution, self.device)
         return self._bands, self._tracks
 
@@ -159,7 +165,8 @@ class _Bands:
 
     @classmethod
     def of(cls, chromosomes: Chromosomes, shape: tuple[int, int], device: torch.device) -> _Bands:
-        bands = [one.band for one in chromosomes.values()]
+        contacts = [one.contacts for one in chromosomes.values() if one.contacts is not None]
+        bands = [one.band for one in contacts]
         key_starts = _starts([band.n_bins * band.n_diagonals for band in bands])
         keys = [band.overflow_keys + start for band, start in zip(bands, key_starts, strict=True)]
 
@@ -171,7 +178,7 @@ class _Bands:
             far=_end_to_end([band.far for band in bands], device),
             keys=torch.from_numpy(np.concatenate(keys)).to(device),
             counts=_end_to_end([band.overflow_counts for band in bands], device),
-            weight=_end_to_end([one.weight.astype(np.float32) for one in chromosomes.values()], device),
+            weight=_end_to_end([one.weight.astype(np.float32) for one in contacts], device),
             near_start=table(_starts([band.near.size for band in bands])),
             far_start=table(_starts([band.far.size for band in bands])),
             key_start=table(key_starts),

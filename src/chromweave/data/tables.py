@@ -75,6 +75,7 @@ def read_windows(
     *,
     splits: Sequence[str] = ("train", "valid"),
     any_store: bool = False,
+    contacts: bool = True,
 ) -> pd.DataFrame:
     """Read a window table; the test split stays closed unless it is named.
 
@@ -88,6 +89,9 @@ def read_windows(
         Splits to read.
     any_store
         Allow a table made for another cell line's store of the same assembly and resolution.
+    contacts
+        False where no contact map is to be read: any store of the assembly will do, one without that layer
+        included.
 
     Returns
     -------
@@ -105,7 +109,7 @@ def read_windows(
     _check_splits(splits)
     table = _read(path)
     if store is not None:
-        check_windows(table, store, str(path), any_store=any_store)
+        check_windows(table, store, str(path), any_store=any_store, contacts=contacts)
     return table[table["split"].isin(list(splits))].reset_index(drop=True)
 
 
@@ -121,7 +125,14 @@ def select_split(table: pd.DataFrame, split: str) -> pd.DataFrame:
     return table[table["split"] == split].reset_index(drop=True)
 
 
-def check_windows(table: pd.DataFrame, store: RegionStore, source: str, *, any_store: bool = False) -> None:
+def check_windows(
+    table: pd.DataFrame,
+    store: RegionStore,
+    source: str,
+    *,
+    any_store: bool = False,
+    contacts: bool = True,
+) -> None:
     """Raise unless `table` was made for `store` (see :func:`read_windows`)."""
     made_for = table.attrs
     if made_for.get("kind") != _KIND:
@@ -131,6 +142,8 @@ def check_windows(table: pd.DataFrame, store: RegionStore, source: str, *, any_s
             f"{source}: the windows are of {made_for['assembly']}, and {store.path} is of "
             f"{store.assembly.name}; make windows for this store."
         )
+    if not contacts:
+        return
     if made_for["resolution"] not in store.resolutions:
         raise ResolutionError(
             f"{source}: the windows are of {made_for['resolution']:,} bp bins, and {store.path} has "
