@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..genome import Interval
-from .maps import Kind, colour_bar, draw_triangle
+from .maps import Kind, colour_bar, draw_triangle, map_reach
 from .style import SERIES, WIDTH, distance_axis, new_figure, styled
 from .tracks import SignalTrack, draw_compartments, draw_insulation, draw_signal, label_outer
 
@@ -79,7 +79,7 @@ def browser_figure(
     from matplotlib.ticker import MaxNLocator
 
     panels = _panels(region, tracks, compartments, insulation)
-    reach = min(max_distance or len(matrix) * resolution, len(matrix) * resolution)
+    reach = map_reach(matrix, resolution, max_distance)
     tall = float(np.clip((WIDTH - 1.8) * reach / (2 * len(region)), 1.4, 4.2))
     heights = [tall, *(panel.height for panel in panels)]
     figure = new_figure(WIDTH, sum(heights) + 0.9)

@@ -37,7 +37,7 @@ __all__ = ["draw_map", "draw_triangle", "map_figure", "pileup_figure", "saddle_f
 Kind = Literal["contacts", "oe"]
 
 
-class _Scale(NamedTuple):
+class MapScale(NamedTuple):
     """How values become colours, and the values to colour."""
 
     values: np.ndarray
@@ -45,7 +45,8 @@ class _Scale(NamedTuple):
     colours: Colormap
 
 
-def _scale(matrix: np.ndarray, kind: Kind) -> _Scale:
+def map_scale(matrix: np.ndarray, kind: Kind) -> MapScale:
+    """Logarithmic colours for the values of one map, or of several stacked ones that are to be compared."""
     from matplotlib.colors import LogNorm
 
     values = np.asarray(matrix, dtype=np.float64)
@@ -57,10 +58,11 @@ def _scale(matrix: np.ndarray, kind: Kind) -> _Scale:
         low, high = np.quantile(positive, [0.05, 0.995]) if len(positive) else (1.0, 1.0)
         low, high, colours = low / 2, max(high, 2 * low), contact_colours()
     # A count of zero is data: it takes the scale's lowest colour, not that of a masked bin.
-    return _Scale(np.where(values < low, low, values), LogNorm(low, high), colours)
+    return MapScale(np.where(values < low, low, values), LogNorm(low, high), colours)
 
 
-def _check(matrix: np.ndarray, region: Interval, resolution: int) -> None:
+def check_map(matrix: np.ndarray, region: Interval, resolution: int) -> None:
+    """Refuse a matrix that does not have the region's number of bins."""
     bins = -(-len(region) // resolution)
     if np.shape(matrix) != (bins, bins):
         raise DataError(
@@ -125,8 +127,8 @@ def draw_map(
     DataError
         The matrix does not have the region's number of bins.
     """
-    _check(matrix, region, resolution)
-    scale = _scale(matrix, kind)
+    check_map(matrix, region, resolution)
+    scale = map_scale(matrix, kind)
     n = len(scale.values)
     end = region.start + n * resolution
     image = ax.imshow(
@@ -228,23 +230,10 @@ def draw_triangle(
 
     `max_distance` (bp) cuts the triangle; the other parameters are those of :func:`draw_map`.
     """
-    _check(matrix, region, resolution)
-    scale = _scale(matrix, kind)
-    n = len(scale.values)
-    reach = min(max_distance or n * resolution, n * resolution)
-    edges = region.start + np.arange(n + 1) * resolution
-    row, column = edges[:, None], edges[None, :]
-    steps = np.arange(n)[None, :] - np.arange(n)[:, None]
-    hidden = (steps < 0) | (steps * resolution > reach)
-    ax.fill([edges[0], edges[-1], (edges[0] + edges[-1]) / 2], [0, 0, n * resolution], color=LIGHT, lw=0)
-    mesh = ax.pcolormesh(
-        (row + column) / 2,
-        (column - row).astype(np.float64),
-        np.ma.masked_where(hidden | np.isnan(scale.values), scale.values),
-        norm=scale.norm,
-        cmap=scale.colours.with_extremes(bad=(0, 0, 0, 0)),
-        rasterized=True,
-    )
+    check_map(matrix, region, resolution)
+    scale = map_scale(matrix, kind)
+    reach = map_reach(matrix, resolution, max_distance)
+    mesh = draw_tilted(ax, scale, region, resolution, reach)
     if not len(finite(matrix)):
         say_nothing(ax, "no contacts")
     _mark_triangle(ax, calls, region, called=True)
@@ -252,6 +241,33 @@ def draw_triangle(
     genomic_axis(ax, region)
     ax.set_ylim(0, reach)
     return mesh
+
+
+def map_reach(matrix: np.ndarray, resolution: int, max_distance: int | None) -> int:
+    """The largest distance (bp) that a triangle of `matrix` shows."""
+    return min(max_distance or len(matrix) * resolution, len(matrix) * resolution)
+
+
+def draw_tilted(
+    ax: Axes, scale: MapScale, region: Interval, resolution: int, reach: int, *, down: bool = False
+) -> ScalarMappable:
+    """Draw coloured values as a triangle over light grey, apex up, or `down` with distance below zero."""
+    n = len(scale.values)
+    sign = -1.0 if down else 1.0
+    edges = region.start + np.arange(n + 1) * resolution
+    row, column = edges[:, None], edges[None, :]
+    steps = np.arange(n)[None, :] - np.arange(n)[:, None]
+    hidden = (steps < 0) | (steps * resolution > reach)
+    apex = (edges[0] + edges[-1]) / 2
+    ax.fill([edges[0], edges[-1], apex], [0, 0, sign * n * resolution], color=LIGHT, lw=0)
+    return ax.pcolormesh(
+        (row + column) / 2,
+        sign * (column - row),
+        np.ma.masked_where(hidden | np.isnan(scale.values), scale.values),
+        norm=scale.norm,
+        cmap=scale.colours.with_extremes(bad=(0, 0, 0, 0)),
+        rasterized=True,
+    )
 
 
 def _mark_triangle(ax: Axes, loops: pd.DataFrame | None, region: Interval, *, called: bool) -> None:
