@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -65,7 +66,7 @@ class MapTrackBatch:
     def __len__(self) -> int:
         return self.contact_map.shape[0]
 
-    def to(self, device: object, non_blocking: bool = False) -> MapTrackBatch:
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> MapTrackBatch:
         """The batch on another device."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 

@@ -8,7 +8,8 @@ import torch
 from benchmarks.plain_mixhic import PlainContacts, PlainLoops, PlainMixHic, ours_from_plain, plain_from_ours
 from chromweave.errors import ConfigError, ModelError
 from chromweave.models.legacy import import_weights, legacy_model, official_names
-from chromweave.models.mixhic import ContactModel, LoopModel, MixHicConfig, MixHicPretrain
+from chromweave.models.mixhic import MixHicConfig, MixHicPretrain
+from chromweave.models.tasks import ContactModel, LoopModel
 from chromweave.training.losses import contrastive, mapping, orthogonal
 
 SMALL = MixHicConfig(channels=16, heads=4)

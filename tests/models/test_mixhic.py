@@ -9,12 +9,11 @@ import torch
 from chromweave.errors import ConfigError, ModelError
 from chromweave.models.mixhic import (
     PRESETS,
-    ContactModel,
-    LoopModel,
     MixHicConfig,
     MixHicPretrain,
     preset,
 )
+from chromweave.models.tasks import ContactModel, LoopModel
 
 # Of a part or model with every weight in use: d = 64, 128, 256.
 COUNTS = {

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from chromweave.errors import ConfigError, DataError, ModelError, TrainingError
-from chromweave.models.mixhic import LoopModel, MixHicConfig, MixHicPretrain
+from chromweave.models.mixhic import MixHicConfig, MixHicPretrain
+from chromweave.models.tasks import LoopModel
 from chromweave.progress import reporting
 from chromweave.training.engine import FitConfig, fit, seeded
 from chromweave.training.objectives import LoopClassification, PairedPretraining, PairLossConfig

@@ -5,7 +5,8 @@ import pytest
 from chromweave import config as configs
 from chromweave.data.windows import loop_windows
 from chromweave.errors import FileFormatError, ModelError
-from chromweave.models.mixhic import LoopModel, MixHicConfig, MixHicPretrain
+from chromweave.models.mixhic import MixHicConfig, MixHicPretrain
+from chromweave.models.tasks import LoopModel
 from chromweave.training.checkpoint import ModelDescription, save_model
 from chromweave.workflows.model_card import training_data, write_model_card
 from chromweave.workflows.networks import LOOPS, PRETRAIN

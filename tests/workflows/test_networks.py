@@ -12,7 +12,8 @@ import torch
 import chromweave
 from chromweave import config as configs
 from chromweave.errors import ConfigError, ModelError
-from chromweave.models.mixhic import LoopModel, MixHicConfig, MixHicPretrain
+from chromweave.models.mixhic import MixHicConfig, MixHicPretrain
+from chromweave.models.tasks import LoopModel
 from chromweave.training.checkpoint import ModelDescription, save_model
 from chromweave.workflows.networks import LOOPS, PRETRAIN, load, load_loops
 

@@ -215,13 +215,28 @@ def finetune(
     run: RunArgument,
     store: StoresOption,
     windows: WindowsOption,
-    task: Annotated[Literal["loops"], typer.Option(help="What is learned.")] = "loops",
+    task: Annotated[
+        Literal["loops", "contacts", "expression"], typer.Option(help="What is learned.")
+    ] = "loops",
     pretrained: Annotated[
         Path | None, typer.Option("--from", help="Run folder of pretrain. Default: from scratch.")
     ] = None,
     mode: Annotated[
-        Literal["bimodal", "map", "tracks", "infer_map"] | None,
-        typer.Option(help="What the model reads. [default: bimodal]"),
+        Literal["bimodal", "map", "tracks", "infer_map", "infer_tracks"] | None,
+        typer.Option(help="What the model reads. [default: bimodal; contacts: infer_map]"),
+    ] = None,
+    tune: Annotated[
+        Literal["full", "frozen", "probe"] | None,
+        typer.Option(help="What of a pre-trained model changes. [default: full]"),
+    ] = None,
+    signal: Annotated[
+        str | None, typer.Option(help="Track that --task expression predicts. [default: CAGE]")
+    ] = None,
+    target: Annotated[
+        Literal["observed_expected", "log1p", "clip"] | None,
+        typer.Option(
+            help="Scale that --task contacts predicts on. [default: observed_expected; paper: clip]"
+        ),
     ] = None,
     track: TracksOption = None,
     preset: PresetOption = None,
@@ -247,10 +262,16 @@ def finetune(
 
     changes = _changes(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     if config is not None:
-        _no_preset_changes(config, _changes(preset=preset, mode=mode, **changes))
+        given = _changes(preset=preset, mode=mode, tune=tune, signal=signal, target=target, **changes)
+        _no_preset_changes(config, given)
         settings = configs.load(foundation.FinetuneConfig, config)
     else:
-        settings = foundation.FinetuneConfig.preset(preset or "tiny", mode or "bimodal", **changes)
+        settings = foundation.FinetuneConfig.preset(preset or "tiny", task, mode, **changes)
+        settings = replace(settings, **_changes(tune=tune, signal=signal))
+    if target is not None:
+        if task != "contacts":
+            raise ConfigError(f"--target is the scale of predicted contacts; --task {task} has none.")
+        settings = replace(settings, transform=replace(settings.transform, contacts=target))
     settings = _on_machine(
         settings,
         accelerator=accelerator,

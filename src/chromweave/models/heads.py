@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from .blocks import initialise_dense
 
-__all__ = ["ContactHead", "LoopHead", "TrackHead"]
+__all__ = ["ContactHead", "LoopHead", "TrackHead", "WindowHead"]
 
 HIDDEN = 32
 
@@ -22,18 +23,23 @@ class LoopHead(nn.Module):
         Channels of a token.
     dropout
         Before the last layer, while training.
+    linear
+        No hidden layer: for a linear probe.
     """
 
-    def __init__(self, width: int, dropout: float = 0.5) -> None:
+    def __init__(self, width: int, dropout: float = 0.5, *, linear: bool = False) -> None:
         super().__init__()
-        self.hidden = nn.Linear(width, HIDDEN)
+        self.hidden = None if linear else nn.Linear(width, HIDDEN)
         self.dropout = nn.Dropout(dropout)
-        self.out = nn.Linear(HIDDEN, 1)
+        self.out = nn.Linear(width if linear else HIDDEN, 1)
         initialise_dense(self)
 
     def forward(self, tokens: Float[Tensor, "batch tokens width"]) -> Float[Tensor, " batch"]:
         """Logit per window."""
-        return self.out(self.dropout(torch.relu(self.hidden(tokens.mean(dim=1))))).squeeze(-1)
+        pooled = tokens.mean(dim=1)
+        if self.hidden is not None:
+            pooled = self.dropout(torch.relu(self.hidden(pooled)))
+        return self.out(pooled).squeeze(-1)
 
 
 class ContactHead(nn.Module):
@@ -50,14 +56,18 @@ class ContactHead(nn.Module):
         Before the last layer, while training.
     transposed
         Rows are the y segment, as in the published code, which shows only off the diagonal.
+    linear
+        No hidden layer: for a linear probe.
     """
 
-    def __init__(self, width: int, dropout: float = 0.5, transposed: bool = False) -> None:
+    def __init__(
+        self, width: int, dropout: float = 0.5, transposed: bool = False, *, linear: bool = False
+    ) -> None:
         super().__init__()
         self.transposed = transposed
-        self.hidden = nn.Linear(width, HIDDEN)
+        self.hidden = None if linear else nn.Linear(width, HIDDEN)
         self.dropout = nn.Dropout(dropout)
-        self.out = nn.Linear(HIDDEN, 1)
+        self.out = nn.Linear(width if linear else HIDDEN, 1)
         initialise_dense(self)
 
     def forward(self, tokens: Float[Tensor, "batch two_bins width"]) -> Float[Tensor, "batch 1 bins bins"]:
@@ -65,20 +75,70 @@ class ContactHead(nn.Module):
         x, y = tokens.chunk(2, dim=1)
         if self.transposed:
             x, y = y, x
+        if self.hidden is None:  # the same sums, without a tensor of all pairs
+            alone = F.linear(x, self.out.weight) + F.linear(y, self.out.weight).transpose(1, 2)
+            together = (x * self.out.weight[0]) @ y.transpose(1, 2)
+            return (alone / 2 + together + self.out.bias).unsqueeze(1)
         rows, columns = x.unsqueeze(2), y.unsqueeze(1)
         pairs = (rows + columns) / 2 + rows * columns
         return self.out(self.dropout(torch.relu(self.hidden(pairs)))).squeeze(-1).unsqueeze(1)
 
 
 class TrackHead(nn.Module):
-    """A signal (such as CAGE, in log2) per token, from one hidden layer; no activation on the output."""
+    """A signal (such as CAGE, in log2) per token, from one hidden layer; no activation on the output.
 
-    def __init__(self, width: int, hidden: int = 128) -> None:
+    Parameters
+    ----------
+    width
+        Channels of a token.
+    hidden
+        Width of the hidden layer.
+    linear
+        No hidden layer: for a linear probe.
+    """
+
+    def __init__(self, width: int, hidden: int = 128, *, linear: bool = False) -> None:
         super().__init__()
-        self.hidden = nn.Linear(width, hidden)
-        self.out = nn.Linear(hidden, 1)
+        self.hidden = None if linear else nn.Linear(width, hidden)
+        self.out = nn.Linear(width if linear else hidden, 1)
         initialise_dense(self)
 
     def forward(self, tokens: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch tokens"]:
         """One value per token."""
-        return self.out(torch.relu(self.hidden(tokens))).squeeze(-1)
+        if self.hidden is not None:
+            tokens = torch.relu(self.hidden(tokens))
+        return self.out(tokens).squeeze(-1)
+
+
+class WindowHead(nn.Module):
+    """A value for each place of a window from all its tokens together, where no token has a place of its own.
+
+    Parameters
+    ----------
+    width
+        Channels of a token, and of the hidden layer.
+    tokens
+        Tokens of a window.
+    places
+        Values wanted.
+    dropout
+        Before the last layer, while training.
+    linear
+        No hidden layer: for a linear probe.
+    """
+
+    def __init__(
+        self, width: int, tokens: int, places: int, dropout: float = 0.5, *, linear: bool = False
+    ) -> None:
+        super().__init__()
+        self.hidden = None if linear else nn.Linear(tokens * width, width)
+        self.dropout = nn.Dropout(dropout)
+        self.out = nn.Linear(tokens * width if linear else width, places)
+        initialise_dense(self)
+
+    def forward(self, tokens: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch places"]:
+        """One value per place."""
+        flat = tokens.flatten(1)
+        if self.hidden is not None:
+            flat = self.dropout(torch.relu(self.hidden(flat)))
+        return self.out(flat)

@@ -19,13 +19,10 @@ from ..errors import ConfigError, ModelError
 from .mixhic import (
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
-    ContactMode,
-    ContactModel,
-    LoopMode,
-    LoopModel,
     MixHicConfig,
     MixHicPretrain,
 )
+from .tasks import ContactModel, LoopModel, Mode
 
 __all__ = [
     "ImportedWeights",
@@ -163,10 +160,10 @@ def legacy_model(config: MixHicConfig, kind: str, mode: str = "") -> nn.Module:
     ConfigError
         There is no such kind or mode.
     """
-    loops: dict[str, LoopMode] = {
+    loops: dict[str, Mode] = {
         "": "bimodal", "bimodal": "bimodal", "map": "map", "tracks": "tracks", "infer_map": "infer_map",
     }  # fmt: skip
-    contacts: dict[str, ContactMode] = {"": "infer_map", "infer_map": "infer_map", "tracks": "tracks"}
+    contacts: dict[str, Mode] = {"": "infer_map", "infer_map": "infer_map", "tracks": "tracks"}
     if kind == "pretrain" and not mode:
         return MixHicPretrain(config)
     if kind == "loops" and mode in loops:

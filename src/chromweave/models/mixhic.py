@@ -1,8 +1,8 @@
 """MIX-HIC: a foundation model of contact windows and signal tracks (arXiv 2504.09060).
 
 The paper's architecture, with attention along the tokens of a window, and without the parts its published
-code builds but never uses. Modules of the same name hold the same weights in every model of this file, so
-that what is pre-trained moves to a task by name:
+code builds but never uses. Modules of the same name hold the same weights in every model, so
+that what is pre-trained moves to a task's model (:mod:`~chromweave.models.tasks`) by name:
 
 ``track_encoder``, ``map_encoder``, ``track_halves``, ``map_halves``, ``to_map``, ``to_tracks``
 
@@ -20,27 +20,23 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..batch import PairedTokens, Prediction
-from ..errors import ConfigError, ModelError
+from ..batch import PairedTokens
+from ..errors import ConfigError
 from .blocks import FusionBlock
-from .encoders import STAGES, EncodedTracks, MapEncoder, TrackDecoder, TrackEncoder, track_token_counts
-from .heads import ContactHead, LoopHead
+from .encoders import STAGES, MapEncoder, TrackEncoder, track_token_counts
 from .positions import map_codes, track_codes
 
 __all__ = [
     "PRESETS",
-    "ContactMode",
-    "ContactModel",
+    "Fusion",
     "Halves",
-    "LoopMode",
-    "LoopModel",
+    "Inference",
     "MixHicConfig",
     "MixHicPretrain",
+    "build_map_encoder",
+    "build_track_encoder",
     "preset",
 ]
-
-LoopMode = Literal["bimodal", "map", "tracks", "infer_map"]
-ContactMode = Literal["tracks", "infer_map"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,10 @@ class MixHicConfig:
     initial_temperature
         Where it starts, or stays.
     head_dropout
-        Dropout inside the loop and contact heads, while training.
+        Dropout inside a task's head, while training.
+    contact_mixing
+        Whether an expression model's bins hear one another through the contact map
+        (:class:`~chromweave.models.blocks.ContactMixing`); the paper has no such path.
     legacy
         Compute what the published code computes, for its weights: the track encoder and the decoder attend
         along the *batch*, so that a window's values depend on the windows beside it, and a contact model's
@@ -93,6 +92,7 @@ class MixHicConfig:
     temperature: Literal["learned", "fixed"] = "learned"
     initial_temperature: float = 0.07
     head_dropout: float = 0.5
+    contact_mixing: bool = False
     legacy: bool = False
 
     def __post_init__(self) -> None:
@@ -173,12 +173,14 @@ def preset(name: str, **changes: Any) -> MixHicConfig:
     return replace(PRESETS[name], **changes)
 
 
-def _map_encoder(config: MixHicConfig) -> MapEncoder:
+def build_map_encoder(config: MixHicConfig) -> MapEncoder:
+    """The map encoder of these sizes."""
     codes = map_codes(config.channels, config.window_bins) if config.placed else None
     return MapEncoder(config.channels, config.heads, config.depth, codes)
 
 
-def _track_encoder(config: MixHicConfig) -> TrackEncoder:
+def build_track_encoder(config: MixHicConfig) -> TrackEncoder:
+    """The track encoder of these sizes."""
     tokens = config.token_counts[0]
     return TrackEncoder(
         config.n_tracks,
@@ -252,8 +254,8 @@ class MixHicPretrain(nn.Module):
     def __init__(self, config: MixHicConfig) -> None:
         super().__init__()
         self.config = config
-        self.track_encoder = _track_encoder(config)
-        self.map_encoder = _map_encoder(config)
+        self.track_encoder = build_track_encoder(config)
+        self.map_encoder = build_map_encoder(config)
         self.track_halves = Halves(config.width)
         self.map_halves = Halves(config.width)
         self.to_map = Inference(config.width, config.map_tokens)
@@ -294,135 +296,3 @@ class MixHicPretrain(nn.Module):
             tracks_from_map=self.to_tracks(joined_maps),
             temperature=self.temperature,
         )
-
-
-class TaskBody(nn.Module):
-    """Windows to tokens, by the parts of the foundation model that a mode needs and no others.
-
-    Modes
-    -----
-    ``bimodal``
-        Track tokens fused with map tokens.
-    ``infer_map``
-        Track tokens fused with map tokens inferred from them: no contact map is needed.
-    ``tracks``, ``map``
-        One encoder's tokens as they are.
-    """
-
-    def __init__(self, config: MixHicConfig, mode: LoopMode) -> None:
-        super().__init__()
-        if mode != "map":
-            self.track_encoder = _track_encoder(config)
-        if mode in ("bimodal", "map"):
-            self.map_encoder = _map_encoder(config)
-        if mode in ("bimodal", "infer_map"):
-            self.track_halves = Halves(config.width)
-            self.fusion = Fusion(config)
-        if mode == "bimodal":
-            self.map_halves = Halves(config.width)
-        if mode == "infer_map":
-            self.to_map = Inference(config.width, config.map_tokens)
-        self.config = config
-        self.mode = mode
-
-    @property
-    def needs_map(self) -> bool:
-        """Whether the mode reads the contact map."""
-        return self.mode in ("bimodal", "map")
-
-    @property
-    def needs_tracks(self) -> bool:
-        """Whether the mode reads the tracks."""
-        return self.mode != "map"
-
-    def encode(
-        self,
-        contact_map: Float[Tensor, "batch 1 bins bins"] | None,
-        tracks: Float[Tensor, "batch positions tracks"] | None,
-    ) -> EncodedTracks:
-        """Tokens for a task's head; an input that the mode does not need may be None.
-
-        Raises
-        ------
-        ModelError
-            An input that the mode needs is None.
-        """
-        if self.needs_map and contact_map is None:
-            raise ModelError(f"mode {self.mode!r} reads the contact map, and none was given.")
-        if self.needs_tracks and tracks is None:
-            raise ModelError(f"mode {self.mode!r} reads the tracks, and none were given.")
-        if self.mode == "map":
-            return EncodedTracks(self.map_encoder(contact_map), ())
-        encoded = self.track_encoder(tracks)
-        if self.mode == "tracks":
-            return encoded
-        query = self.track_halves.joined(encoded.tokens)
-        if self.mode == "bimodal":
-            context = self.map_halves.joined(self.map_encoder(contact_map))
-        else:
-            context = self.to_map(query)
-        return EncodedTracks(self.fusion(query, context), encoded.skips)
-
-
-class LoopModel(TaskBody):
-    """Probability that the anchors at a window's centre form a loop.
-
-    Parameters
-    ----------
-    config
-        Sizes and choices.
-    mode
-        What it reads, see :class:`TaskBody`.
-    """
-
-    def __init__(self, config: MixHicConfig, mode: LoopMode = "bimodal") -> None:
-        super().__init__(config, mode)
-        self.head = LoopHead(config.width, config.head_dropout)
-
-    def forward(
-        self,
-        contact_map: Float[Tensor, "batch 1 bins bins"] | None,
-        tracks: Float[Tensor, "batch positions tracks"] | None,
-    ) -> Prediction:
-        """Probability (value) and logit per window, each (batch,)."""
-        logit = self.head(self.encode(contact_map, tracks).tokens)
-        return Prediction(torch.sigmoid(logit), logit)
-
-
-class ContactModel(TaskBody):
-    """The contact window, in [0, 1], from the tracks alone.
-
-    Parameters
-    ----------
-    config
-        Sizes and choices; the stem's tokens must be one per bin of each segment.
-    mode
-        ``"infer_map"`` (the paper's) or ``"tracks"``, see :class:`TaskBody`.
-
-    Raises
-    ------
-    ConfigError
-        The resolution that `positions` stands for does not give one token per bin.
-    """
-
-    def __init__(self, config: MixHicConfig, mode: ContactMode = "infer_map") -> None:
-        if config.token_counts[0] != 2 * config.window_bins:
-            raise ConfigError(
-                f"positions ({config.positions}) and pools {config.pools} give {config.token_counts[0]} "
-                f"tokens; a contact model needs one per bin, {2 * config.window_bins}. Choose other pools."
-            )
-        super().__init__(config, mode)
-        self.decoder = TrackDecoder(
-            config.channels, config.heads, config.depth, config.token_counts, across_batch=config.legacy
-        )
-        self.head = ContactHead(2 * config.channels, config.head_dropout, transposed=config.legacy)
-
-    def forward(
-        self,
-        contact_map: Float[Tensor, "batch 1 bins bins"] | None,
-        tracks: Float[Tensor, "batch positions tracks"] | None,
-    ) -> Prediction:
-        """Contacts (value) and their logits, (batch, 1, bins, bins), rows = x segment unless legacy."""
-        encoded = self.encode(None, tracks)
-        logit = self.head(self.decoder(encoded.tokens, encoded.skips))
-        return Prediction(torch.sigmoid(logit), logit)

@@ -213,13 +213,17 @@ class Task(L.LightningModule):
 
         FSDP numbers them as the network does, which has single numbers of its own before its modules'.
         """
-        parameters = list(self.network.parameters())
+        parameters = self._learned()
         groups = [p for p in parameters if not p.ndim], [p for p in parameters if p.ndim]
         return [{"params": group} for group in groups if group]
 
     def _gradient_norm(self) -> Tensor:
         """Norm of the gradient of all parameters."""
-        return _norm(self.network.parameters())
+        return _norm(self._learned())
+
+    def _learned(self) -> list[nn.Parameter]:
+        """Parameters that are not frozen."""
+        return [parameter for parameter in self.network.parameters() if parameter.requires_grad]
 
     def take_recent(self) -> dict[str, float]:
         """Means since they were last taken."""
@@ -298,7 +302,7 @@ class ShardedTask(Task):
             self.objective.step(self.network, batch)
 
     def _sharded_and_whole(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-        parameters = list(self.network.parameters())
+        parameters = self._learned()
         return (
             [parameter for parameter in parameters if isinstance(parameter, DTensor)],
             [parameter for parameter in parameters if not isinstance(parameter, DTensor)],

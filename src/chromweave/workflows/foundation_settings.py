@@ -8,18 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from ..analysis.clustering import ClusterConfig
 from ..analysis.loops import CandidateConfig
 from ..data.transforms import WindowTransform
 from ..errors import ConfigError
-from ..models.mixhic import PRESETS, LoopMode, MixHicConfig
+from ..models.mixhic import PRESETS, MixHicConfig
+from ..models.tasks import Mode
 from ..training.engine import FitConfig
 from ..training.objectives import PairLossConfig
 
 __all__ = [
-    "LOOP_FITS",
+    "FINETUNE_FITS",
     "PRETRAIN_FITS",
     "FinetuneConfig",
     "LoadingConfig",
@@ -31,9 +32,10 @@ __all__ = [
 _PAPER_PRETRAIN = FitConfig(epochs=500, batch_size=256, learning_rate=1e-5, gradient_clip=math.inf)
 # As in the paper the mapping loss reaches the encoders; as in its code it waits for ten epochs.
 _PAPER_LOSS = PairLossConfig(mapping_teaches="all", mapping_after=0.02)
-_PAPER_LOOPS = FitConfig(
+_PAPER_TASK = FitConfig(
     epochs=200, batch_size=64, learning_rate=1e-5, weight_decay=1e-2, gradient_clip=math.inf, patience=20
 )
+_PAPER_EXPRESSION = replace(_PAPER_TASK, learning_rate=1e-4, weight_decay=1e-6)
 PRETRAIN_FITS = {
     "tiny": FitConfig(
         epochs=20, batch_size=32, learning_rate=1e-3, warmup_steps=30, schedule="cosine", final_rate=0.02
@@ -44,17 +46,25 @@ PRETRAIN_FITS = {
     "paper-128": _PAPER_PRETRAIN,
     "paper-256": _PAPER_PRETRAIN,
 }
-LOOP_FITS = {
-    "tiny": FitConfig(epochs=16, batch_size=32, learning_rate=1e-3, warmup_steps=30, patience=8),
-    "small": FitConfig(epochs=50, batch_size=64, learning_rate=2e-4, warmup_steps=100, patience=8),
-    "paper-128": _PAPER_LOOPS,
-    "paper-256": _PAPER_LOOPS,
+_TINY = FitConfig(epochs=16, batch_size=32, learning_rate=1e-3, warmup_steps=30, patience=8)
+_SMALL = FitConfig(epochs=50, batch_size=64, learning_rate=2e-4, warmup_steps=100, patience=8)
+FINETUNE_FITS: Mapping[str, Mapping[str, FitConfig]] = {
+    "loops": {"tiny": _TINY, "small": _SMALL, "paper-128": _PAPER_TASK, "paper-256": _PAPER_TASK},
+    "contacts": {"tiny": _TINY, "small": _SMALL, "paper-128": _PAPER_TASK, "paper-256": _PAPER_TASK},
+    "expression": {
+        "tiny": _TINY,
+        "small": _SMALL,
+        "paper-128": _PAPER_EXPRESSION,
+        "paper-256": _PAPER_EXPRESSION,
+    },
 }
 
 # A window's pooled tokens say where in it something is only if the tokens know where they stand; and maps
 # are told apart by what is left of them when the decay with distance, alike in all, is taken away.
 _NETWORKS = {
-    name: network if name.startswith("paper") else replace(network, position_encoding="sinusoidal")
+    name: network
+    if name.startswith("paper")
+    else replace(network, position_encoding="sinusoidal", contact_mixing=True)
     for name, network in PRESETS.items()
 }
 _OURS = WindowTransform(contacts="observed_expected", augmentations=("swap", "flip"))
@@ -145,34 +155,64 @@ class FinetuneConfig:
     Parameters
     ----------
     mode
-        What it reads: ``"bimodal"`` map and tracks, ``"map"``, ``"tracks"``, or ``"infer_map"``, tracks and
-        the map tokens inferred from them.
+        What it reads: ``"bimodal"`` map and tracks, ``"map"``, ``"tracks"``, ``"infer_map"``, tracks and the
+        map tokens inferred from them, or ``"infer_tracks"``, the map and the track tokens inferred from it.
+        A model that predicts contacts reads no map.
+    tune
+        What of a pre-trained model changes: all of it (``"full"``), nothing (``"frozen"``; what is new, such
+        as fusion, decoder and head, learns), or nothing with a linear head right on the tokens
+        (``"probe"``).
+    signal
+        For expression: the track that is predicted.
+    masked
+        For contacts and expression: leave entries without data out of the loss; the paper counts them as 0.
     network, transform
-        Used from scratch; a pre-trained model brings its own, but for dropout in the head and augmentations.
+        Used from scratch; a pre-trained model brings its own, but for dropout and mixing in the head,
+        augmentations and, where contacts are predicted, the scale they are predicted on.
     fit
         Optimisation.
     loading
         How windows reach the model.
     """
 
-    mode: LoopMode = "bimodal"
+    mode: Mode = "bimodal"
+    tune: Literal["full", "frozen", "probe"] = "full"
+    signal: str = "CAGE"
+    masked: bool = True
     network: MixHicConfig = _NETWORKS["tiny"]
-    fit: FitConfig = LOOP_FITS["tiny"]
+    fit: FitConfig = FINETUNE_FITS["loops"]["tiny"]
     transform: WindowTransform = _OURS
     loading: LoadingConfig = field(default_factory=LoadingConfig)
 
     @classmethod
-    def preset(cls, name: str, mode: LoopMode = "bimodal", **changes: Any) -> FinetuneConfig:
+    def preset(
+        cls, name: str, task: str = "loops", mode: Mode | None = None, **changes: Any
+    ) -> FinetuneConfig:
         """A preset's network and optimisation; `changes` are to the optimisation (epochs, batch_size, ...).
+
+        Without a `mode`, contacts are predicted by ``"infer_map"`` and all else by ``"bimodal"``. The paper's
+        presets predict contacts clipped at 255 and count masked entries; the others predict the logarithm
+        of observed over expected, of known entries only.
 
         Raises
         ------
         ConfigError
-            No such preset.
+            No such preset or task.
         """
-        network, settings = _of_preset(_NETWORKS, name), _of_preset(LOOP_FITS, name)
-        transform = _transform(name)
-        return cls(mode=mode, network=network, fit=replace(settings, **changes), transform=transform)
+        network, settings = _of_preset(_NETWORKS, name), _of_preset(_of_task(task), name)
+        return cls(
+            mode=mode or ("infer_map" if task == "contacts" else "bimodal"),
+            masked=not name.startswith("paper"),
+            network=network,
+            fit=replace(settings, **changes),
+            transform=_transform(name),
+        )
+
+
+def _of_task(task: str) -> Mapping[str, FitConfig]:
+    if task not in FINETUNE_FITS:
+        raise ConfigError(f"no task {task!r}; there are {', '.join(FINETUNE_FITS)}.")
+    return FINETUNE_FITS[task]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from ..provenance import describe_inputs, describe_process
 from ..training.checkpoint import LoadedModel
 from .foundation_settings import LoopCallConfig
 from .model_input import ModelInput, StoreLike, open_stores
-from .networks import load_loops
+from .networks import load_task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ def score_windows(
     ModelError
         The folder holds no loop model, or the store does not fit it.
     """
-    loaded = model if isinstance(model, LoadedModel) else load_loops(model)
+    loaded = model if isinstance(model, LoadedModel) else load_task(model, "loops")
     (opened,) = open_stores(store)
     given = ModelInput.parse(loaded.description.data, "config.json: data")
     given.check(opened, "at hand" if isinstance(model, LoadedModel) else model)
@@ -135,7 +135,7 @@ def call_loops(
     if threshold is not None:
         config = replace(config, clusters=replace(config.clusters, threshold=threshold))
     (opened,) = open_stores(store)
-    loaded = load_loops(model)
+    loaded = load_task(model, "loops")
     given = ModelInput.parse(loaded.description.data, f"{model}: config.json")
     given.check(opened, model)
     names = [opened.require(chrom) for chrom in chroms] if chroms else list(opened.chromosomes)

@@ -84,8 +84,8 @@ class ModelInput:
         own = {name: getattr(transform, name) for name in ("augmentations", "jitter_bins", "thin_least")}
         return replace(self, transform=replace(self.transform, **own))
 
-    def check(self, store: RegionStore, model: str | Path) -> None:
-        """Refuse a store that the model cannot read.
+    def check(self, store: RegionStore, model: str | Path, *, contacts: bool = True) -> None:
+        """Refuse a store that the model cannot read; without `contacts` it may have no map.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class ModelInput:
             raise ModelError(
                 f"{store.path}: is of {store.assembly.name}, and the model {model} reads {self.assembly}."
             )
-        if self.resolution not in store.resolutions:
+        if contacts and self.resolution not in store.resolutions:
             has = ", ".join(f"{r:,}" for r in store.resolutions) or "none"
             raise ModelError(
                 f"{store.path}: has no layer of {self.resolution:,} bp, which the model {model} reads "
@@ -129,10 +129,16 @@ class ModelInput:
         self,
         stores: Sequence[RegionStore],
         tables: Sequence[pd.DataFrame],
-        split: Literal["train", "valid", "predict"],
+        split: Literal["train", "valid", "test", "predict"],
         seed: int = 0,
+        *,
+        contacts: bool = True,
+        target: str | None = None,
     ) -> WindowDataset:
-        """Windows of a split of `tables`, each cut from the store in its place; ``"predict"`` takes all."""
+        """Windows of a split of `tables`, each cut from the store in its place; ``"predict"`` takes all.
+
+        `contacts` and `target` as in :class:`~chromweave.data.dataset.WindowDataset`.
+        """
         augmented = self.transform.augmentations if split == "train" else ()
         return WindowDataset(
             stores,
@@ -142,4 +148,6 @@ class ModelInput:
             seed=seed,
             resolution=self.resolution,
             window_bins=self.window_bins,
+            contacts=contacts,
+            target=target,
         )

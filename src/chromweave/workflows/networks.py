@@ -10,19 +10,35 @@ import importlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from torch import nn
 
 from .. import config as configs
 from .._version import __version__
-from ..errors import ModelError
-from ..models.mixhic import ContactMode, ContactModel, LoopMode, LoopModel, MixHicConfig, MixHicPretrain
+from ..errors import ConfigError, ModelError
+from ..models.mixhic import MixHicConfig, MixHicPretrain
+from ..models.tasks import ContactModel, ExpressionModel, LoopModel
 from ..training.checkpoint import CONFIG, WEIGHTS, LoadedModel, load_model
 
-__all__ = ["CARD", "CONTACTS", "LOOPS", "PRETRAIN", "first_line", "load", "load_loops", "network_config"]
+__all__ = [
+    "CARD",
+    "CONTACTS",
+    "EXPRESSION",
+    "LOOPS",
+    "PRETRAIN",
+    "TASKS",
+    "build_network",
+    "first_line",
+    "load",
+    "load_task",
+    "network_config",
+]
 
 PRETRAIN, LOOPS, CONTACTS = "mixhic-pretrain", "mixhic-loops", "mixhic-contacts"
+EXPRESSION = "mixhic-expression"
+TASKS = {"loops": LOOPS, "contacts": CONTACTS, "expression": EXPRESSION}
+"""What a model can be fine-tuned for, and the kind of model that it then is."""
 CARD = "README.md"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -46,18 +62,38 @@ def network_config(model: Mapping[str, Any]) -> MixHicConfig:
     return configs.from_mapping(MixHicConfig, _entry(model, "network"), where=f"{CONFIG}: network")
 
 
-def _mode(model: Mapping[str, Any], modes: tuple[str, ...]) -> Any:
-    mode = _entry(model, "mode")
-    if mode not in modes:
-        raise ModelError(f"{CONFIG}: no mode {mode!r}; there are {', '.join(modes)}.")
-    return mode
+def _of_task(build: Callable[..., nn.Module], model: Mapping[str, Any], *more: Any) -> nn.Module:
+    try:
+        return build(network_config(model), _entry(model, "mode"), bool(model.get("probe", False)), *more)
+    except ConfigError as error:
+        raise ModelError(f"{CONFIG}: {error}") from error
 
 
 _BUILDERS: Mapping[str, Callable[[Mapping[str, Any]], nn.Module]] = {
     PRETRAIN: lambda model: MixHicPretrain(network_config(model)),
-    LOOPS: lambda model: LoopModel(network_config(model), _mode(model, get_args(LoopMode))),
-    CONTACTS: lambda model: ContactModel(network_config(model), _mode(model, get_args(ContactMode))),
+    LOOPS: lambda model: _of_task(LoopModel, model),
+    CONTACTS: lambda model: _of_task(ContactModel, model, model.get("output", "sigmoid")),
+    EXPRESSION: lambda model: _of_task(ExpressionModel, model),
 }
+
+
+def build_network(kind: str, model: Mapping[str, Any]) -> nn.Module:
+    """The network that a description is of, with new weights.
+
+    Parameters
+    ----------
+    kind
+        :data:`PRETRAIN` or one of :data:`TASKS`.
+    model
+        As in `config.json`: ``network``; of a task's model also ``mode`` and ``probe``, and of contacts
+        ``output``.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        The description does not fit.
+    """
+    return _BUILDERS[kind](model)
 
 
 def load(path_or_hub_id: str | Path, revision: str | None = None) -> LoadedModel:
@@ -129,12 +165,12 @@ def first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
 
 
-def load_loops(path: str | Path) -> LoadedModel:
-    """A model fine-tuned for loops, in evaluation mode, from its run folder.
+def load_task(path: str | Path, task: str) -> LoadedModel:
+    """A model fine-tuned for a task of :data:`TASKS`, in evaluation mode, from its run folder.
 
     Raises
     ------
     ModelError
         The folder is damaged, or holds another kind of model.
     """
-    return load_model(path, {LOOPS: _BUILDERS[LOOPS]})
+    return load_model(path, {TASKS[task]: _BUILDERS[TASKS[task]]})

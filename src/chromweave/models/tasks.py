@@ -1,0 +1,318 @@
+"""What the foundation model is fine-tuned for: loops, contact maps, expression; from one modality or both.
+
+Each model builds, of the foundation model's parts, those that its mode needs, under their names in
+:class:`~chromweave.models.mixhic.MixHicPretrain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Literal, Self, get_args
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..batch import Prediction
+from ..errors import ConfigError, ModelError
+from .blocks import ContactMixing
+from .encoders import EncodedTracks, TrackDecoder
+from .heads import ContactHead, LoopHead, TrackHead, WindowHead
+from .mixhic import Fusion, Halves, Inference, MixHicConfig, build_map_encoder, build_track_encoder
+
+__all__ = [
+    "ContactModel",
+    "ContactOutput",
+    "ExpressionModel",
+    "LoopModel",
+    "Mode",
+    "TaskBody",
+    "reads_map",
+    "reads_tracks",
+]
+
+Mode = Literal["bimodal", "map", "tracks", "infer_map", "infer_tracks"]
+ContactOutput = Literal["sigmoid", "linear"]
+
+CONTACT_MODES: tuple[Mode, ...] = ("tracks", "infer_map")
+
+
+def reads_map(mode: Mode) -> bool:
+    """Whether a model of this mode reads the contact map."""
+    return mode in ("bimodal", "map", "infer_tracks")
+
+
+def reads_tracks(mode: Mode) -> bool:
+    """Whether a model of this mode reads the tracks."""
+    return mode in ("bimodal", "tracks", "infer_map")
+
+
+class TaskBody(nn.Module):
+    """Windows to tokens, by the parts of the foundation model that a mode needs and no others.
+
+    Modes
+    -----
+    ``bimodal``
+        Track tokens fused with map tokens.
+    ``infer_map``
+        Track tokens fused with map tokens inferred from them: no contact map is needed.
+    ``infer_tracks``
+        Track tokens inferred from the map's, fused with these: no tracks are needed.
+    ``tracks``, ``map``
+        One encoder's tokens as they are.
+
+    Parameters
+    ----------
+    config
+        Sizes and choices.
+    mode
+        What it reads.
+    probe
+        For a linear probe: nothing stands between pre-trained tokens and the head. Of two kinds of tokens
+        each of the first is laid beside the mean of the second, where fusion, which pre-training does not
+        learn, would be.
+
+    Raises
+    ------
+    ConfigError
+        There is no such mode.
+    """
+
+    def __init__(self, config: MixHicConfig, mode: Mode, probe: bool = False) -> None:
+        super().__init__()
+        if mode not in get_args(Mode):
+            raise ConfigError(f"no mode {mode!r}; there are {', '.join(get_args(Mode))}.")
+        if reads_tracks(mode):
+            self.track_encoder = build_track_encoder(config)
+        if reads_map(mode):
+            self.map_encoder = build_map_encoder(config)
+        if mode in ("bimodal", "infer_map"):
+            self.track_halves = Halves(config.width)
+        if mode in ("bimodal", "infer_tracks"):
+            self.map_halves = Halves(config.width)
+        if mode == "infer_map":
+            self.to_map = Inference(config.width, config.map_tokens)
+        if mode == "infer_tracks":
+            self.to_tracks = Inference(config.width, config.track_tokens)
+        two = mode not in ("map", "tracks")
+        if two and not probe:
+            self.fusion = Fusion(config)
+        self.config, self.mode, self.probe = config, mode, probe
+        self.width = 2 * config.width if two and probe else config.width
+        self._frozen: tuple[str, ...] = ()
+
+    @property
+    def needs_map(self) -> bool:
+        """Whether the mode reads the contact map."""
+        return reads_map(self.mode)
+
+    @property
+    def needs_tracks(self) -> bool:
+        """Whether the mode reads the tracks."""
+        return reads_tracks(self.mode)
+
+    def freeze(self, names: Collection[str]) -> None:
+        """Keep the parts of these names as they are: no gradient, and evaluation mode for good.
+
+        Raises
+        ------
+        ModelError
+            Nothing that could be learned would be left.
+        """
+        self._frozen = tuple(name for name, _ in self.named_children() if name in names)
+        for name in self._frozen:
+            self.get_submodule(name).requires_grad_(False)
+        if not any(parameter.requires_grad for parameter in self.parameters()):
+            raise ModelError("every part of the model is frozen; leave one that can learn.")
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, but for what is frozen."""
+        super().train(mode)
+        for name in self._frozen:
+            self.get_submodule(name).eval()
+        return self
+
+    def encode(
+        self,
+        contact_map: Float[Tensor, "batch 1 bins bins"] | None,
+        tracks: Float[Tensor, "batch positions tracks"] | None,
+    ) -> EncodedTracks:
+        """Tokens for a task's head; an input that the mode does not need may be None.
+
+        Raises
+        ------
+        ModelError
+            An input that the mode needs is None.
+        """
+        if self.needs_map and contact_map is None:
+            raise ModelError(f"mode {self.mode!r} reads the contact map, and none was given.")
+        if self.needs_tracks and tracks is None:
+            raise ModelError(f"mode {self.mode!r} reads the tracks, and none were given.")
+        if self.mode == "map":
+            return EncodedTracks(self.map_encoder(contact_map), ())
+        if self.mode == "infer_tracks":
+            context = self.map_halves.joined(self.map_encoder(contact_map))
+            return EncodedTracks(self._fused(self.to_tracks(context), context), ())
+        encoded = self.track_encoder(tracks)
+        if self.mode == "tracks":
+            return encoded
+        query = self.track_halves.joined(encoded.tokens)
+        if self.mode == "bimodal":
+            context = self.map_halves.joined(self.map_encoder(contact_map))
+        else:
+            context = self.to_map(query)
+        return EncodedTracks(self._fused(query, context), encoded.skips)
+
+    def _fused(self, query: Tensor, context: Tensor) -> Tensor:
+        if not self.probe:
+            return self.fusion(query, context)
+        beside = context.mean(1, keepdim=True).expand(-1, query.shape[1], -1)
+        return torch.cat([query, beside], dim=-1)
+
+
+class LoopModel(TaskBody):
+    """Probability that the anchors at a window's centre form a loop.
+
+    Parameters
+    ----------
+    config, mode, probe
+        See :class:`TaskBody`.
+    """
+
+    def __init__(self, config: MixHicConfig, mode: Mode = "bimodal", probe: bool = False) -> None:
+        super().__init__(config, mode, probe)
+        self.head = LoopHead(self.width, config.head_dropout, linear=probe)
+
+    def forward(
+        self,
+        contact_map: Float[Tensor, "batch 1 bins bins"] | None,
+        tracks: Float[Tensor, "batch positions tracks"] | None,
+    ) -> Prediction:
+        """Probability (value) and logit per window, each (batch,)."""
+        logit = self.head(self.encode(contact_map, tracks).tokens)
+        return Prediction(torch.sigmoid(logit), logit)
+
+
+class _PerBin(TaskBody):
+    """A body whose tokens are brought back to one per bin of each segment."""
+
+    def __init__(self, config: MixHicConfig, mode: Mode, probe: bool) -> None:
+        if config.token_counts[0] != 2 * config.window_bins:
+            raise ConfigError(
+                f"positions ({config.positions}) and pools {config.pools} give {config.token_counts[0]} "
+                f"tokens; this task needs one per bin, {2 * config.window_bins}. Choose other pools."
+            )
+        super().__init__(config, mode, probe)
+        if not probe and self.needs_tracks:
+            self.decoder = TrackDecoder(
+                config.channels, config.heads, config.depth, config.token_counts, across_batch=config.legacy
+            )
+        skips = config.channels + 2 * config.channels + 4 * config.channels
+        self.bin_width = skips + self.width if probe else 2 * config.channels
+
+    def per_bin(self, encoded: EncodedTracks) -> Float[Tensor, "batch two_bins width"]:
+        """Decoded, or for a probe each stage's tokens stretched to the bins and laid side by side."""
+        if not self.probe:
+            return self.decoder(encoded.tokens, encoded.skips)
+        bins = 2 * self.config.window_bins
+        levels = [*encoded.skips, encoded.tokens]
+        stretched = [F.interpolate(level.transpose(1, 2), size=bins, mode="linear") for level in levels]
+        return torch.cat(stretched, dim=1).transpose(1, 2)
+
+
+class ContactModel(_PerBin):
+    """The contact window from the tracks alone.
+
+    Parameters
+    ----------
+    config
+        Sizes and choices; the stem's tokens must be one per bin of each segment.
+    mode
+        ``"infer_map"`` (the paper's) or ``"tracks"``, see :class:`TaskBody`.
+    probe
+        See :class:`TaskBody`.
+    output
+        ``"sigmoid"``: contacts in [0, 1], as the paper scales them. ``"linear"``: any value, such as a log
+        ratio to the expected.
+
+    Raises
+    ------
+    ConfigError
+        The resolution that `positions` stands for does not give one token per bin, or the mode would read
+        the map that is to be predicted.
+    """
+
+    def __init__(
+        self,
+        config: MixHicConfig,
+        mode: Mode = "infer_map",
+        probe: bool = False,
+        output: ContactOutput = "sigmoid",
+    ) -> None:
+        if mode not in CONTACT_MODES:
+            raise ConfigError(
+                f"a model that predicts contacts reads no contact map: the mode is "
+                f"{' or '.join(CONTACT_MODES)}, not {mode!r}."
+            )
+        if output not in get_args(ContactOutput):
+            raise ConfigError(f"no output {output!r}; there are {', '.join(get_args(ContactOutput))}.")
+        super().__init__(config, mode, probe)
+        self.output = output
+        self.head = ContactHead(
+            self.bin_width, config.head_dropout, transposed=config.legacy, linear=probe
+        )  # fmt: skip
+
+    def forward(
+        self,
+        contact_map: Float[Tensor, "batch 1 bins bins"] | None,
+        tracks: Float[Tensor, "batch positions tracks"] | None,
+    ) -> Prediction:
+        """Contacts (value) and their logits, (batch, 1, bins, bins), rows = x segment unless legacy.
+
+        Of a linear output both are the same.
+        """
+        logit = self.head(self.per_bin(self.encode(None, tracks)))
+        return Prediction(torch.sigmoid(logit) if self.output == "sigmoid" else logit, logit)
+
+
+class ExpressionModel(_PerBin):
+    """A signal of each bin of both segments, such as CAGE, in log2.
+
+    With tracks, the decoder's tokens are read bin by bin; bins may hear one another before
+    (`MixHicConfig.contact_mixing`), through the contact map where the mode is bimodal and through distance
+    alone where it is not. Without tracks there is nothing to decode along: all tokens together give all bins.
+
+    Parameters
+    ----------
+    config, mode, probe
+        See :class:`TaskBody`.
+    """
+
+    def __init__(self, config: MixHicConfig, mode: Mode = "bimodal", probe: bool = False) -> None:
+        super().__init__(config, mode, probe)
+        self.head: nn.Module
+        if self.needs_tracks:
+            if config.contact_mixing and not probe:
+                self.mixing = ContactMixing(self.bin_width, config.heads, by_contact=mode == "bimodal")
+            self.head = TrackHead(self.bin_width, linear=probe)
+        else:
+            tokens = config.map_tokens if mode == "map" else config.track_tokens
+            self.head = WindowHead(
+                self.width, tokens, 2 * config.window_bins, config.head_dropout, linear=probe
+            )  # fmt: skip
+
+    def forward(
+        self,
+        contact_map: Float[Tensor, "batch 1 bins bins"] | None,
+        tracks: Float[Tensor, "batch positions tracks"] | None,
+    ) -> Prediction:
+        """Signal (value), (batch, 2 bins): x segment first, then y segment."""
+        encoded = self.encode(contact_map, tracks)
+        if not self.needs_tracks:
+            return Prediction(self.head(encoded.tokens))
+        tokens: Any = self.per_bin(encoded)
+        if hasattr(self, "mixing"):
+            tokens = self.mixing(tokens, contact_map if self.mode == "bimodal" else None)
+        return Prediction(self.head(tokens))

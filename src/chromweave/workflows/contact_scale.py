@@ -1,0 +1,113 @@
+"""Back from what a contact model gives to contacts on the scale of the maps it learned from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data.cutter import WindowCutter
+from ..data.expected import expected_of_band
+from ..data.store import RegionStore
+from ..data.transforms import WindowTransform
+from ..errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ContactScale", "mean_expected"]
+
+
+@dataclass(frozen=True)
+class ContactScale:
+    """How transformed contacts become contacts again.
+
+    Parameters
+    ----------
+    transform
+        Of the windows the model learned.
+    expected
+        Mean contacts at each distance in bins, float64 (diagonals,), of the training maps; needed by
+        ``"observed_expected"`` alone. A map that is predicted without any contacts has no other.
+    """
+
+    transform: WindowTransform
+    expected: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.transform.contacts == "standard":
+            raise ConfigError(
+                "contacts that each window was standardised by cannot be turned back; train for "
+                "observed_expected, clip or log1p."
+            )
+
+    @classmethod
+    def of(cls, model: Mapping[str, Any], transform: WindowTransform, source: str) -> ContactScale:
+        """From a contact model's `config.json`; an imported one has no expectation and needs none.
+
+        Raises
+        ------
+        ModelError
+            It lacks the expected contacts that it needs.
+        """
+        expected = np.asarray(model.get("expected", []), dtype=np.float64)
+        if transform.contacts == "observed_expected" and not len(expected):
+            raise ModelError(f"{source}: lacks the expected contacts; it is damaged.")
+        return cls(transform, expected)
+
+    def contacts(self, value: np.ndarray, distance: np.ndarray) -> np.ndarray:
+        """Contacts, balanced and on the scale of counts, not below 0.
+
+        Parameters
+        ----------
+        value
+            What the model gives, float (..., bins, bins).
+        distance
+            Of each entry from the diagonal, bins, integer of the same shape; one beyond the expected
+            distances takes the expectation of the longest.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64 of the same shape.
+        """
+        value = np.asarray(value, dtype=np.float64)
+        if self.transform.contacts == "clip":
+            return np.maximum(value * self.transform.clip, 0)
+        if self.transform.contacts == "log1p":
+            return np.maximum(np.expm1(value * math.log1p(self.transform.clip)), 0)
+        expected = self.expected[np.minimum(distance, len(self.expected) - 1)]
+        return np.maximum(np.exp(value) * (expected + 1) - 1, 0)
+
+
+def mean_expected(
+    stores: Sequence[RegionStore], tables: Sequence[pd.DataFrame], transform: WindowTransform, resolution: int
+) -> np.ndarray:
+    """Mean contacts at each distance of the chromosomes that training windows lie on.
+
+    Parameters
+    ----------
+    stores, tables
+        A window table for each store.
+    transform
+        Says how contacts are balanced and scaled.
+    resolution
+        Bin size, bp.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 (diagonals,), mean over chromosomes and stores, each alike; as many diagonals as all have.
+    """
+    found = []
+    for store, table in zip(stores, tables, strict=True):
+        cutter = WindowCutter(store, resolution, weight=transform.weight, scaled=transform.scaled)
+        for chrom in table.loc[table["split"] == "train", "chrom"].unique():
+            contacts = cutter.chromosome(str(chrom)).contacts
+            assert contacts is not None
+            found.append(expected_of_band(contacts.band, contacts.weight))
+    shared = min(len(one) for one in found)
+    return np.mean([one[:shared] for one in found], axis=0)
