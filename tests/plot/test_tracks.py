@@ -8,6 +8,7 @@ from chromweave.plot.tracks import (
     SignalTrack,
     draw_compartments,
     draw_delta,
+    draw_edited_signal,
     draw_eigenvector,
     draw_insulation,
     draw_signal,
@@ -212,3 +213,27 @@ def test_tracks_figure_is_legible(assert_legible):
 
 def test_one_track_alone(assert_legible):
     assert_legible(tracks_figure([signal(1, 2, 3, 4, 5, 6)], WHERE))
+
+
+def test_an_edited_signal_is_outlined_where_it_changed(ax, region, by_gid):
+    before = SignalTrack("CTCF", np.ones(400), region.start, 1_000)
+    after = SignalTrack("CTCF", np.where(np.arange(400) == 100, 3.0, 1.0), region.start, 1_000)
+    draw_edited_signal(ax, before, after, region)
+    (outline,) = by_gid(ax, "after")
+    assert outline.get_data().values[99:102].tolist() == [1, 3, 1]
+    assert np.isfinite(outline.get_data().values).sum() == 3, (
+        "with the bins beside it, so that the step shows"
+    )
+    assert ax.get_ylim() == (0, 3)
+
+
+def test_a_signal_that_was_not_edited_has_no_outline(ax, region, by_gid):
+    track = SignalTrack("ATAC", np.ones(400), region.start, 1_000)
+    draw_edited_signal(ax, track, track, region)
+    assert not by_gid(ax, "after")
+
+
+def test_an_edited_signal_without_data(ax, region, by_gid):
+    track = SignalTrack("ATAC", np.full(400, np.nan), region.start, 1_000)
+    draw_edited_signal(ax, track, track, region)
+    assert by_gid(ax, "nothing")

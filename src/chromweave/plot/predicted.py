@@ -65,7 +65,8 @@ def draw_two_triangles(
     for half, part, values in zip(halves, parts, scale.values, strict=True):
         coloured = scale._replace(values=values)
         mesh = draw_tilted(ax, coloured, region, resolution, reach, down=half.down)
-        _name(ax, half, empty=not len(finite(part)))
+        nothing = "" if len(finite(part)) else " (no contacts)"
+        name_triangle(ax, half.name + nothing, down=half.down)
     genomic_axis(ax, region)
     ax.set_ylim(0 if truth is None else -reach, reach)
     _distances(ax)
@@ -74,14 +75,14 @@ def draw_two_triangles(
     return mesh
 
 
-def _name(ax: Axes, half: _Half, *, empty: bool) -> None:
+def name_triangle(ax: Axes, name: str, *, down: bool = False) -> None:
     """Write what a triangle is into its empty corner, on white where the map reaches there."""
     ax.text(
         0.004,
-        0.01 if half.down else 0.99,
-        f"{half.name} (no contacts)" if empty else half.name,
+        0.01 if down else 0.99,
+        name,
         transform=ax.transAxes,
-        va="bottom" if half.down else "top",
+        va="bottom" if down else "top",
         bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5},
         gid="name",
     )

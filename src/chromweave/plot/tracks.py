@@ -35,6 +35,7 @@ __all__ = [
     "SignalTrack",
     "draw_compartments",
     "draw_delta",
+    "draw_edited_signal",
     "draw_eigenvector",
     "draw_insulation",
     "draw_signal",
@@ -137,17 +138,52 @@ def _two_ticks(ax: Axes, low: float, high: float) -> None:
 def draw_signal(ax: Axes, track: SignalTrack, region: Interval, colour: str = DARK) -> None:
     """Draw a signal as filled steps from zero; where there is no data, a grey band along the bottom."""
     steps = _steps(track)
-    inside = (steps.edges[1:] > region.start) & (steps.edges[:-1] < region.end)
-    shown = finite(steps.values[inside])
+    shown = _inside(steps, region)
     _stairs(ax, steps, colour)
     if len(shown):
         _shade_missing(ax, steps)
     else:
         say_nothing(ax)
+    _from_zero(ax, shown)
+    genomic_axis(ax, region)
+    _side_label(ax, _with_unit(track))
+
+
+def _inside(steps: _Steps, region: Interval) -> np.ndarray:
+    """The finite values that the region shows."""
+    return finite(steps.values[(steps.edges[1:] > region.start) & (steps.edges[:-1] < region.end)])
+
+
+def _from_zero(ax: Axes, shown: np.ndarray) -> None:
+    """Limits that hold zero and every value shown."""
     low, high = (min(0.0, shown.min()), max(0.0, shown.max())) if len(shown) else (0.0, 1.0)
     _two_ticks(ax, low, high if high > low else low + 1.0)
+
+
+def _with_unit(track: SignalTrack) -> str:
+    return f"{track.name}\n({track.unit})" if track.unit else track.name
+
+
+@styled
+def draw_edited_signal(
+    ax: Axes, before: SignalTrack, after: SignalTrack, region: Interval, colour: str = VERMILLION
+) -> None:
+    """Draw a signal as it was, filled grey, and its outline after an edit in `colour`, where they differ."""
+    old, new = _steps(before), _steps(after)
+    _stairs(ax, old, GREY)
+    changed = new.values
+    if len(old.values) == len(new.values) and np.array_equal(old.edges, new.edges):
+        differs = ~np.isclose(old.values, new.values, equal_nan=True)
+        near = differs | np.append(differs[1:], False) | np.append(False, differs[:-1])
+        changed = np.where(near, new.values, np.nan)
+    if np.isfinite(changed).any():
+        ax.stairs(changed, new.edges, baseline=None, color=colour, lw=1.1, gid="after")
+    shown = np.concatenate([_inside(old, region), _inside(new, region)])
+    if not len(shown):
+        say_nothing(ax)
+    _from_zero(ax, shown)
     genomic_axis(ax, region)
-    _side_label(ax, f"{track.name}\n({track.unit})" if track.unit else track.name)
+    _side_label(ax, _with_unit(before))
 
 
 @styled
