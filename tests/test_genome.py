@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chromweave.errors import AssemblyError, ChromosomeError, ConfigError, FileFormatError
-from chromweave.genome import BUILT_IN, Assembly, Binning, BlockSplit, ChromSplit, Interval
+from chromweave.genome import BUILT_IN, Assembly, Binning, BlockSplit, ChromSplit, Interval, RandomSplit
 
 TOY = Assembly("toy", {"chr1": 1000, "chr2": 550})
 
@@ -152,6 +152,14 @@ def test_blocks_never_come_closer_than_the_gap(length, gap, valid, test):
     ordered = [block for _, block in split.blocks]
     assert all(b.start - a.end >= gap for a, b in pairwise(ordered))
     assert ordered[-1].end == length
+
+
+@pytest.mark.parametrize(("valid", "test"), [(0, 0.1), (0.1, 0), (0.5, 0.5)])
+def test_shares_leave_something_for_each_split(valid, test):
+    with pytest.raises(ConfigError, match="sum to less than 1"):
+        RandomSplit(("chr1",), valid, test)
+    with pytest.raises(ConfigError, match="sum to less than 1"):
+        BlockSplit.fractions([Interval("chr1", 0, 10**8)], valid=valid, test=test)
 
 
 def test_too_short_for_blocks():

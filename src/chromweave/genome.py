@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from .errors import AssemblyError, ChromosomeError, ConfigError, FileFormatError
 
-__all__ = ["BUILT_IN", "Assembly", "Binning", "BlockSplit", "ChromSplit", "Interval"]
+__all__ = ["BUILT_IN", "Assembly", "Binning", "BlockSplit", "ChromSplit", "Interval", "RandomSplit"]
 
 BUILT_IN = ("hg19", "hg38", "mm10", "mm39")
 
@@ -342,8 +342,7 @@ class BlockSplit:
         ConfigError
             A fraction is out of range, or an interval is too short for three blocks and two gaps.
         """
-        if valid <= 0 or test <= 0 or valid + test >= 1:
-            raise ConfigError(f"valid ({valid}) and test ({test}) must be positive and sum to less than 1.")
+        _check_shares(valid, test)
         blocks = []
         for interval in intervals:
             usable = len(interval) - 2 * gap
@@ -366,3 +365,33 @@ class BlockSplit:
             if block.chrom == interval.chrom and block.start <= interval.start and interval.end <= block.end:
                 return name
         return None
+
+
+@dataclass(frozen=True)
+class RandomSplit:
+    """Windows of any chromosome dealt to the splits at random, as MIX-HIC does for CAGE.
+
+    Neighbouring windows share bins, so what is tested has partly been trained on.
+
+    Parameters
+    ----------
+    chroms
+        Chromosomes in use.
+    valid, test
+        Shares of the windows; the rest is for training.
+    seed
+        Of the shuffle.
+    """
+
+    chroms: tuple[str, ...]
+    valid: float = 0.1
+    test: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_shares(self.valid, self.test)
+
+
+def _check_shares(valid: float, test: float) -> None:
+    if valid <= 0 or test <= 0 or valid + test >= 1:
+        raise ConfigError(f"valid ({valid}) and test ({test}) must be positive and sum to less than 1.")

@@ -147,6 +147,21 @@ def test_tss_windows_are_unique_per_bin(store):
     assert report.dropped["sticks out of the chromosome"] == 1
 
 
+def test_a_store_of_tracks_only_has_windows_too(tmp_path, monkeypatch):
+    bare = build_fake(monkeypatch, tmp_path / "bare.store", tracks=[random_track()])
+    report = grid_windows(bare, SPLIT, step=100_000, resolution=RES, window_bins=10)
+    # Centres from 50 kb, as long as half a window fits behind them.
+    assert len(report.table[report.table["chrom"] == "chr1"]) == 20
+    assert "too few non-zero entries" not in report.dropped
+    assert report.table.attrs["layer_sha256"] == ""
+    genes = pd.DataFrame({"chrom": ["chr1"], "tss": [505_000], "name": ["A"]})
+    assert len(tss_windows(bare, genes, SPLIT, resolution=RES, window_bins=10).table) == 1
+    with pytest.raises(ConfigError, match="no contacts to judge windows by"):
+        grid_windows(bare, SPLIT, resolution=RES, quality=QualityFilter())
+    with pytest.raises(ResolutionError, match="no contacts, only tracks"):
+        loop_windows(bare, loops(("chr1", 20, "chr1", 40)), SPLIT, negatives="none", **SMALL_WINDOWS)
+
+
 def test_an_empty_result_is_a_table_all_the_same(store):
     report = loop_windows(store, loops(("chr3", 1, "chr3", 9)), SPLIT, **SMALL_WINDOWS)
     assert len(report.table) == 0
@@ -165,6 +180,8 @@ def test_what_is_refused(store):
         loop_windows(store, one, SPLIT)
     with pytest.raises(ConfigError, match="step must be"):
         grid_windows(store, SPLIT, step=0, resolution=RES)
+    with pytest.raises(ConfigError, match="upper must be"):
+        grid_windows(store, SPLIT, upper=-1, resolution=RES)
 
 
 @pytest.mark.real_data

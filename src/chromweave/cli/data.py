@@ -170,14 +170,29 @@ def windows(
     loops: Annotated[Path | None, typer.Option(help="BEDPE (or Juicebox, washU) for --around loops.")] = None,
     tss: Annotated[Path | None, typer.Option(help="Gene table for --around tss.")] = None,
     step: Annotated[int, typer.Option(help="Step in bp for --around grid.")] = 62_500,
+    max_distance: Annotated[
+        int, typer.Option(help="Also windows off the diagonal up to this distance in bp, for --around grid.")
+    ] = 0,
+    protocol: Annotated[
+        Literal["strict", "paper"] | None,
+        typer.Option(
+            help="strict: strict negatives, splits apart; paper: negatives as published. Default: strict."
+        ),
+    ] = None,
     negatives: Annotated[
-        Literal["strict", "paper", "none"],
-        typer.Option(help="strict: distance-matched 1:1 with an exclusion zone; paper: as published."),
-    ] = "strict",
+        Literal["strict", "paper", "none"] | None,
+        typer.Option(
+            help="strict: distance-matched 1:1 with an exclusion zone; paper: as published. "
+            "Default: those of the protocol."
+        ),
+    ] = None,
     resolution: Annotated[int, typer.Option(help="Layer the windows are cut from, bp.")] = 5000,
     chrom: ChromOption = None,
     split: Annotated[
-        Literal["chromosomes", "blocks"], typer.Option(help="How train, validation and test are kept apart.")
+        Literal["chromosomes", "blocks", "random"],
+        typer.Option(
+            help="How train, validation and test are kept apart; random: not, the windows are shuffled."
+        ),
     ] = "chromosomes",
     valid_chrom: Annotated[
         list[str] | None, typer.Option(help="Validation chromosome (--split chromosomes).")
@@ -186,11 +201,19 @@ def windows(
         list[str] | None, typer.Option(help="Test chromosome (--split chromosomes).")
     ] = None,
     valid_fraction: Annotated[
-        float, typer.Option(help="Validation share of each chromosome (--split blocks).")
-    ] = 0.15,
+        float | None,
+        typer.Option(
+            help="Validation share of each chromosome (--split blocks, default 0.15) "
+            "or of the windows (--split random, default 0.1)."
+        ),
+    ] = None,
     test_fraction: Annotated[
-        float, typer.Option(help="Test share of each chromosome (--split blocks).")
-    ] = 0.25,
+        float | None,
+        typer.Option(
+            help="Test share of each chromosome (--split blocks, default 0.25) "
+            "or of the windows (--split random, default 0.1)."
+        ),
+    ] = None,
     gap: Annotated[int, typer.Option(help="bp between blocks (--split blocks).")] = 2_000_000,
     exclude: Annotated[
         list[str] | None, typer.Option(help="Region left out, e.g. chr22:19000000-23300000.")
@@ -207,6 +230,8 @@ def windows(
         loops=loops,
         tss=tss,
         step=step,
+        max_distance=max_distance,
+        protocol=protocol,
         negatives=negatives,
         resolution=resolution,
         split=SplitConfig(
@@ -217,6 +242,7 @@ def windows(
             valid_fraction=valid_fraction,
             test_fraction=test_fraction,
             gap=gap,
+            seed=seed,
         ),
         exclude=exclude or (),
         seed=seed,

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..genome import Binning, BlockSplit, ChromSplit, Interval
+from ..genome import Binning, BlockSplit, ChromSplit, Interval, RandomSplit
 from ..progress import track
 from .cutter import WindowCutter
 from .quality import QualityFilter, WindowStatistics, window_statistics
@@ -39,7 +39,8 @@ class Placement:
         The layer, and the side of a window in bins.
     split
         Which chromosomes or blocks are for training, validation and test; a window, from the start of its
-        first segment to the end of its last, lies in one block.
+        first segment to the end of its last, lies in one block. Windows that are dealt at random are placed
+        for training until all of them are known.
     exclude
         Regions whose bins no window may hold.
     """
@@ -47,7 +48,7 @@ class Placement:
     store: RegionStore
     resolution: int
     window_bins: int
-    split: ChromSplit | BlockSplit
+    split: ChromSplit | BlockSplit | RandomSplit
     exclude: tuple[Interval, ...] = ()
     _clear: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -55,6 +56,11 @@ class Placement:
     def half(self) -> int:
         """Bins from a window's first to its anchor."""
         return self.window_bins // 2
+
+    @property
+    def judged(self) -> bool:
+        """Whether there are maps to judge windows by; a store of tracks only has none."""
+        return bool(self.store.resolutions)
 
     def n_bins(self, chrom: str) -> int:
         """Bins of a chromosome, from its length."""
@@ -67,6 +73,8 @@ class Placement:
     def blocks(self, chrom: str) -> tuple[Block, ...]:
         """The blocks of a chromosome."""
         length, n_bins = self.store.assembly.length(chrom), self.n_bins(chrom)
+        if isinstance(self.split, RandomSplit):
+            return (Block("train", 0, n_bins),) if chrom in self.split.chroms else ()
         if isinstance(self.split, ChromSplit):
             name = self.split.of(Interval(chrom, 0, length))
             return () if name is None else (Block(name, 0, n_bins),)

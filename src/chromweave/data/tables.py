@@ -29,7 +29,7 @@ _METADATA = b"chromweave"
 def describe_windows(
     store: RegionStore, resolution: int, *, window_bins: int, seed: int, protocol: str
 ) -> dict[str, Any]:
-    """What a window table says about itself: geometry, protocol, and the layer it was made for."""
+    """What a window table says about itself: geometry, protocol, and the layer it was made for, if any."""
     return {
         "kind": _KIND,
         "schema_version": _SCHEMA_VERSION,
@@ -38,7 +38,7 @@ def describe_windows(
         "assembly": store.assembly.name,
         "store": store.name,
         "manifest_sha256": store.manifest_sha256,
-        "layer_sha256": store.layer_sha256(resolution),
+        "layer_sha256": store.layer_sha256(resolution) if store.resolutions else "",
         "seed": seed,
         "protocol": protocol,
     }

@@ -6,18 +6,20 @@ The geometry is MIX-HIC's: for anchor bins x <= y, rows [x - 25, x + 25), column
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from ..errors import ConfigError
-from ..genome import BlockSplit, ChromSplit, Interval
+from ..genome import BlockSplit, ChromSplit, Interval, RandomSplit, summarise
 from ..progress import notify
 from ..schemas import BEDPE, TSS, WINDOWS
+from .funnel import Funnel, anchors, placed_windows
 from .negatives import Pairs, paper_negatives, strict_negatives
 from .placement import Placement
 from .quality import QualityFilter
+from .shuffle import dealt, shared_with_training
 from .store import RegionStore
 from .tables import check_windows, describe_windows, read_windows, select_split, write_windows
 
@@ -38,6 +40,7 @@ __all__ = [
 ]
 
 Negatives = Literal["strict", "paper", "none"]
+Split = ChromSplit | BlockSplit | RandomSplit
 
 _PASSES = {
     # A caller looks only at pixels with contacts, so neither class may hold others.
@@ -75,7 +78,7 @@ class WindowReport:
 def loop_windows(
     store: RegionStore,
     loops: pd.DataFrame,
-    split: ChromSplit | BlockSplit,
+    split: Split,
     *,
     resolution: int = 5000,
     window_bins: int = 50,
@@ -97,7 +100,8 @@ def loop_windows(
     loops
         Schema `BEDPE`.
     split
-        Whole chromosomes, or blocks; a window that lies in no block is dropped.
+        Whole chromosomes, or blocks; a window that lies in no block is dropped. A random one deals all
+        windows, whatever chromosome they are on, once they are chosen.
     negatives
         ``"strict"``: one for each positive at the same distance, on the same chromosome, in the same split,
         outside the exclusion zone of every loop, by the same filter; unmatched positives are dropped.
@@ -122,17 +126,20 @@ def loop_windows(
         `loops` is no BEDPE table.
     ConfigError
         Unknown protocol or distance range.
+    ResolutionError
+        The store has no such layer, to judge windows by and to draw negatives from.
     """
     if negatives not in get_args(Negatives):
         raise ConfigError(f"negatives are one of {', '.join(get_args(Negatives))}, not {negatives!r}.")
     if not 0 <= lower <= upper:
         raise ConfigError(f"0 <= lower <= upper must hold for distances in bins, not {lower} and {upper}.")
+    store.default_weight(resolution)  # the store's own error
     placement = Placement(store, resolution, window_bins, split, tuple(exclude))
     quality = quality or _PASSES[negatives]
-    funnel = _Funnel()
+    funnel = Funnel()
     known = _loop_pairs(BEDPE.check(loops, "the loops"), placement, anchor, funnel)
     inside = funnel.keep("distance out of range", known, known.gap.between(lower, upper))
-    positives = _place(inside, placement, quality, funnel)
+    positives = placed_windows(inside, placement, quality, funnel)
     if negatives == "strict":
         every = _strict(placement, positives, known, quality, zone, seed, funnel)
     elif negatives == "paper":
@@ -147,7 +154,7 @@ def loop_windows(
 def tss_windows(
     store: RegionStore,
     tss: pd.DataFrame,
-    split: ChromSplit | BlockSplit,
+    split: Split,
     *,
     resolution: int = 5000,
     window_bins: int = 50,
@@ -157,66 +164,93 @@ def tss_windows(
     """Windows on the diagonal around transcription start sites, one per bin, without labels.
 
     Parameters as in :func:`loop_windows`; `tss` has the schema `TSS`. The first gene of a bin gives the name.
+    In a store without any contacts no window is judged by its map.
+
+    Raises
+    ------
+    ConfigError
+        A filter for a store that has no maps.
     """
     import pandas as pd
 
     placement = Placement(store, resolution, window_bins, split, tuple(exclude))
-    funnel = _Funnel()
+    funnel = Funnel()
     tss = TSS.check(tss, "the TSS table")
     bins = tss["tss"].to_numpy() // resolution
     found = pd.DataFrame(
         {"chrom": _canonical(store, tss["chrom"]), "x": bins, "y": bins, "name": tss["name"]}
     )
+    _say_absent(tss["chrom"][found["chrom"].isna()], "transcription start sites")
     found = funnel.keep("chromosome not in the store", found, found["chrom"].notna())
     found = funnel.keep("second gene in a bin", found, ~found.duplicated(["chrom", "x", "y"]))
-    placed = _place(found, placement, quality or QualityFilter(), funnel)
+    placed = placed_windows(found, placement, _filter(placement, quality), funnel)
     return _report(placed.assign(label=np.nan, kind="tss"), placement, funnel, 0, "tss")
 
 
 def grid_windows(
     store: RegionStore,
-    split: ChromSplit | BlockSplit,
+    split: Split,
     *,
     step: int = 62_500,
+    upper: int = 0,
     resolution: int = 5000,
     window_bins: int = 50,
     exclude: Sequence[Interval] = (),
     quality: QualityFilter | None = None,
 ) -> WindowReport:
-    """Windows along the diagonal, `step` bp apart, without labels.
+    """Windows along the diagonal, `step` bp apart, without labels; off it as well up to a distance.
 
-    Parameters as in :func:`loop_windows`. The first centre is half a window from the chromosome's start.
+    Parameters as in :func:`loop_windows`. The first centre is half a window from the chromosome's start;
+    every two of a chromosome that are at most `upper` bins apart make a window. In a store without any
+    contacts no window is judged by its map.
 
     Raises
     ------
     ConfigError
-        `step` is not positive.
+        `step` is not positive, `upper` is negative, or a filter is given for a store that has no maps.
     """
     import pandas as pd
 
     if step <= 0:
         raise ConfigError(f"step must be a positive number of bp, not {step}.")
+    if upper < 0:
+        raise ConfigError(f"upper must be at least 0 bins, not {upper}.")
     placement = Placement(store, resolution, window_bins, split, tuple(exclude))
     half = placement.half * resolution
     pieces = []
     for chrom in store.chromosomes:
         bins = np.unique(np.arange(half, store.assembly.length(chrom) - half + 1, step) // resolution)
-        pieces.append(pd.DataFrame({"chrom": chrom, "x": bins, "y": bins}))
-    funnel = _Funnel()
-    placed = _place(pd.concat(pieces, ignore_index=True), placement, quality or QualityFilter(), funnel)
-    return _report(placed.assign(label=np.nan, kind="grid"), placement, funnel, 0, f"grid, step {step}")
+        first, second = _pairs_within(bins, upper)
+        pieces.append(pd.DataFrame({"chrom": chrom, "x": bins[first], "y": bins[second]}))
+    funnel = Funnel()
+    candidates = pd.concat(pieces, ignore_index=True)
+    placed = placed_windows(candidates, placement, _filter(placement, quality), funnel)
+    far = f", up to {upper} bins off the diagonal" if upper else ""
+    return _report(placed.assign(label=np.nan, kind="grid"), placement, funnel, 0, f"grid, step {step}{far}")
 
 
-@dataclass
-class _Funnel:
-    """Counts what each rule takes away."""
+def _pairs_within(bins: np.ndarray, upper: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of every two of ascending bins, the second no smaller, that are at most `upper` apart."""
+    partners = np.searchsorted(bins, bins + upper, side="right") - np.arange(len(bins))
+    first = np.repeat(np.arange(len(bins)), partners)
+    return first, first + np.arange(len(first)) - np.repeat(np.cumsum(partners) - partners, partners)
 
-    dropped: dict[str, int] = field(default_factory=dict)
 
-    def keep(self, rule: str, table: pd.DataFrame, keep: Any) -> pd.DataFrame:
-        kept = table[np.asarray(keep, dtype=np.bool_)]
-        self.dropped[rule] = self.dropped.get(rule, 0) + len(table) - len(kept)
-        return kept
+def _filter(placement: Placement, quality: QualityFilter | None) -> QualityFilter:
+    """The filter of unlabelled windows, where there are maps to judge."""
+    if not placement.judged:
+        if quality is not None:
+            raise ConfigError(
+                f"{placement.store.path}: has no contacts to judge windows by; leave out quality."
+            )
+        notify(f"{placement.store.path}: has no contacts; no window is judged by its map")
+    return quality or QualityFilter()
+
+
+def _say_absent(chroms: pd.Series, what: str) -> None:
+    if len(chroms):
+        on = summarise(sorted(str(chrom) for chrom in chroms.unique()))
+        notify(f"left out: {len(chroms):,} {what} on {on}, not in the store")
 
 
 def _canonical(store: RegionStore, chroms: pd.Series) -> pd.Series:
@@ -226,7 +260,7 @@ def _canonical(store: RegionStore, chroms: pd.Series) -> pd.Series:
 
 
 def _loop_pairs(
-    loops: pd.DataFrame, placement: Placement, anchor: Literal["start", "middle"], funnel: _Funnel
+    loops: pd.DataFrame, placement: Placement, anchor: Literal["start", "middle"], funnel: Funnel
 ) -> pd.DataFrame:
     """Unique anchor bins x <= y of loops within one chromosome of the store, and their distance in bins."""
     import pandas as pd
@@ -237,6 +271,7 @@ def _loop_pairs(
     if "name" in loops.columns:
         found["name"] = loops["name"]
     same = (loops["chrom1"] == loops["chrom2"]) | (first == second)
+    _say_absent(loops["chrom1"][same & first.isna()], "loops")
     found = funnel.keep("between two chromosomes", found, same)
     found = funnel.keep("chromosome not in the store", found, found["chrom"].notna())
     found = funnel.keep("same two bins as another loop", found, ~found.duplicated(["chrom", "x", "y"]))
@@ -248,33 +283,6 @@ def _anchor_bins(loops: pd.DataFrame, side: int, anchor: str, resolution: int) -
     return (start if anchor == "start" else (start + end) // 2) // resolution
 
 
-def _place(
-    candidates: pd.DataFrame, placement: Placement, quality: QualityFilter, funnel: _Funnel
-) -> pd.DataFrame:
-    """The candidates that may lie where they lie and pass the filter, with their split."""
-    import pandas as pd
-
-    placed = [candidates.iloc[:0].assign(split="")]
-    for chrom, here in candidates.groupby("chrom", sort=False):
-        here = funnel.keep("sticks out of the chromosome", here, placement.inside(chrom, *_anchors(here)))
-        x, y = _anchors(here)
-        clear = placement.clear(chrom)
-        here = funnel.keep("touches an excluded region", here, clear[x] & clear[y])
-        here = here.assign(split=placement.split_of(chrom, *_anchors(here)))
-        here = funnel.keep("in no split", here, here["split"] != "")
-        statistics = placement.statistics(str(chrom), *_anchors(here))
-        failed = np.zeros(len(here), np.bool_)
-        for rule, failures in quality.failures(statistics).items():
-            funnel.dropped[rule] = funnel.dropped.get(rule, 0) + int((failures & ~failed).sum())
-            failed |= failures
-        placed.append(here[~failed])
-    return pd.concat([one for one in placed if len(one)] or placed[:1], ignore_index=True)
-
-
-def _anchors(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    return table["x"].to_numpy(np.int64), table["y"].to_numpy(np.int64)
-
-
 def _strict(
     placement: Placement,
     positives: pd.DataFrame,
@@ -282,7 +290,7 @@ def _strict(
     quality: QualityFilter,
     zone: int,
     seed: int,
-    funnel: _Funnel,
+    funnel: Funnel,
 ) -> pd.DataFrame:
     import pandas as pd
 
@@ -291,8 +299,8 @@ def _strict(
         matched = strict_negatives(
             placement,
             str(chrom),
-            Pairs(*_anchors(here)),
-            Pairs(*_anchors(known[known["chrom"] == chrom])),
+            Pairs(*anchors(here)),
+            Pairs(*anchors(known[known["chrom"] == chrom])),
             quality=quality,
             zone=zone,
             seed=seed,
@@ -324,7 +332,7 @@ def _paper(
 
     import pandas as pd
 
-    pairs = {str(chrom): Pairs(*_anchors(here)) for chrom, here in unfiltered.groupby("chrom", sort=False)}
+    pairs = {str(chrom): Pairs(*anchors(here)) for chrom, here in unfiltered.groupby("chrom", sort=False)}
     spared = dataclasses.replace(quality, centre_to_corner=None)
     found = paper_negatives(placement, pairs, quality=spared, distances=distances, seed=seed)
     pieces = [positives.assign(label=1.0, kind="loop")]
@@ -348,11 +356,13 @@ def _negatives(chrom: str, pairs: Pairs, placement: Placement) -> pd.DataFrame:
 
 
 def _report(
-    found: pd.DataFrame, placement: Placement, funnel: _Funnel, seed: int, protocol: str
+    found: pd.DataFrame, placement: Placement, funnel: Funnel, seed: int, protocol: str
 ) -> WindowReport:
     """The table in genome order, in bp, saying what it belongs to."""
     order = found["chrom"].map({chrom: i for i, chrom in enumerate(placement.store.chromosomes)})
     found = found.iloc[np.lexsort((found["y"], found["x"], order))].reset_index(drop=True)
+    if isinstance(placement.split, RandomSplit):
+        found["split"] = dealt(len(found), placement.split)
     table = found.assign(
         x=found["x"].to_numpy(np.int64) * placement.resolution,
         y=found["y"].to_numpy(np.int64) * placement.resolution,
@@ -367,7 +377,25 @@ def _report(
             protocol=protocol,
         )
     )
+    table.attrs["split"] = _said(placement.split)
     table.attrs["dropped"] = dict(funnel.dropped)
+    if isinstance(placement.split, RandomSplit) and len(table):
+        _warn_of_sharing(table, placement.window_bins * placement.resolution)
     if not len(table):
         notify("no window is left; see what each rule took away")
     return WindowReport(table, dict(funnel.dropped))
+
+
+def _said(split: Split) -> str:
+    if isinstance(split, RandomSplit):
+        return f"random, seed {split.seed}"
+    return "chromosomes" if isinstance(split, ChromSplit) else "blocks"
+
+
+def _warn_of_sharing(table: pd.DataFrame, side: int) -> None:
+    share = shared_with_training(table, side)
+    notify(
+        "random split: neighbouring windows share bins between training and test; "
+        f"{share:.0%} of the test windows overlap a training window by half or more. "
+        "For places never seen, split by chromosomes or blocks."
+    )
