@@ -5,6 +5,8 @@ from chromweave.errors import ConfigError, DataError
 from chromweave.evaluation.bootstrap import (
     BootstrapConfig,
     block_bootstrap,
+    block_sums,
+    bootstrap_sums,
     genome_blocks,
     paired_difference,
 )
@@ -88,3 +90,35 @@ def test_wrong_use():
         block_bootstrap(mean, [np.zeros(3)], np.zeros(2), seed=0)
     with pytest.raises(ConfigError, match="draws >= 1"):
         BootstrapConfig(draws=0)
+
+
+def test_sums_of_blocks():
+    values = np.array([[1.0, 2.0], [3.0, 4.0], [10.0, 20.0]])
+    assert block_sums(values, np.array([7, 2, 7])).tolist() == [[3.0, 4.0], [11.0, 22.0]]
+    with pytest.raises(DataError, match="3 samples have 2 blocks"):
+        block_sums(values, np.array([1, 2]))
+
+
+def test_sums_resample_as_samples_do():
+    """The mean of ratios' numerators and denominators, by samples and by sums of blocks."""
+    generator = np.random.default_rng(0)
+    top, bottom = generator.uniform(1, 2, (2, 60))
+    blocks = generator.integers(0, 12, 60) * 3
+
+    def ratio(a, b):
+        return float(a.sum() / b.sum())
+
+    slow = block_bootstrap(ratio, [top, bottom], blocks, seed=4)
+    sums = [block_sums(one, blocks) for one in (top, bottom)]
+    fast = bootstrap_sums(ratio, sums, n=60, seed=4)
+    np.testing.assert_allclose(
+        [fast.value, fast.low, fast.high], [slow.value, slow.low, slow.high], rtol=1e-12
+    )
+    assert (fast.n, fast.n_blocks, fast.undefined) == (60, 12, 0)
+    assert fast.low < fast.value < fast.high
+
+
+def test_no_blocks_have_no_interval():
+    found = bootstrap_sums(lambda total: float(total), [np.zeros((0,))], n=0, seed=0)
+    assert (found.value, found.n_blocks) == (0.0, 0)
+    assert np.isnan(found.low)

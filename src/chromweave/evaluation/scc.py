@@ -9,6 +9,7 @@ from numba import njit
 
 from ..errors import ConfigError, DataError
 from .expected import PixelTable
+from .moments import Moments
 
 __all__ = ["StratumCorrelations", "scc", "stratum_correlations"]
 
@@ -34,6 +35,14 @@ class StratumCorrelations:
     correlation: np.ndarray
     weight: np.ndarray
     n: np.ndarray
+
+    @classmethod
+    def of(cls, moments: Moments) -> StratumCorrelations:
+        """Correlations and weights from the moments of distances 1, 2, ..., shape (k,)."""
+        correlation, n = moments.pearson(), moments.n
+        rank_variance = (1 + 1 / np.maximum(n, 1)) / 12  # of the ranks 1/n ... n/n
+        weight = np.where(np.isfinite(correlation), n * rank_variance, 0.0)
+        return cls(np.arange(1, len(n) + 1), correlation, weight, n.astype(np.int64))
 
     @property
     def scc(self) -> float:
@@ -106,25 +115,12 @@ def stratum_correlations(
     if len(usable) != first.n_bins:
         raise DataError(f"valid has {len(usable):,} values, but the maps {first.n_bins:,} bins.")
     moments = _stream(*_rows(first), *_rows(second), usable, n_diagonals, smoothing)
-    return _correlate(moments)
+    return StratumCorrelations.of(Moments(moments.T[1:]))
 
 
 def _rows(pixels: PixelTable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     start = np.searchsorted(pixels.bin1, np.arange(pixels.n_bins + 1, dtype=np.int32))
     return start, np.asarray(pixels.bin2), np.asarray(pixels.count)
-
-
-def _correlate(moments: np.ndarray) -> StratumCorrelations:
-    """Correlations and weights from n, sum a, sum b, sum aa, sum bb, sum ab of each distance."""
-    n, a, b, aa, bb, ab = moments[:, 1:]
-    some = np.maximum(n, 1)
-    spread_a, spread_b = aa - a * a / some, bb - b * b / some
-    # A spread that is only rounding is none.
-    defined = (n >= 2) & (spread_a > 1e-12 * aa) & (spread_b > 1e-12 * bb)
-    spread = np.where(defined, spread_a * spread_b, 1.0)
-    correlation = np.where(defined, (ab - a * b / some) / np.sqrt(spread), np.nan)
-    weight = np.where(defined, n * (1 + 1 / some) / 12, 0.0)  # variance of the ranks 1/n ... n/n
-    return StratumCorrelations(np.arange(1, len(n) + 1), correlation, weight, n.astype(np.int64))
 
 
 @njit(cache=True, nogil=True)
