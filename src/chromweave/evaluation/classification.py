@@ -25,7 +25,8 @@ __all__ = [
 ]
 
 
-def _labelled(label: np.ndarray, score: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def labelled(label: np.ndarray, score: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and scores of the samples that count, float64 (n,); labels are checked to be 0 or 1."""
     labels, scores = paired_values(label, score, mask)
     if not np.isin(labels, (0.0, 1.0)).all():
         odd = labels[~np.isin(labels, (0.0, 1.0))][0]
@@ -35,7 +36,7 @@ def _labelled(label: np.ndarray, score: np.ndarray, mask: np.ndarray | None) -> 
 
 def auroc(label: np.ndarray, score: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Area under the ROC curve: how often a loop scores above a non-loop, ties counting half."""
-    labels, scores = _labelled(label, score, mask)
+    labels, scores = labelled(label, score, mask)
     positive = int(labels.sum())
     negative = len(labels) - positive
     if positive == 0 or negative == 0:
@@ -67,7 +68,7 @@ def _walk(labels: np.ndarray, scores: np.ndarray) -> _Walk:
 
 def average_precision(label: np.ndarray, score: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Area under the precision-recall curve as a step function (scikit-learn's definition)."""
-    labels, scores = _labelled(label, score, mask)
+    labels, scores = labelled(label, score, mask)
     if labels.sum() == 0:
         return float("nan")
     walk = _walk(labels, scores)
@@ -103,7 +104,7 @@ def at_threshold(
     label: np.ndarray, score: np.ndarray, mask: np.ndarray | None = None, *, threshold: float = 0.5
 ) -> OperatingPoint:
     """Precision, recall and F1 of calling every sample that scores at least `threshold`."""
-    labels, scores = _labelled(label, score, mask)
+    labels, scores = labelled(label, score, mask)
     called = scores >= threshold
     return _point(threshold, float(labels[called].sum()), float(called.sum()), float(labels.sum()))
 
@@ -115,7 +116,7 @@ def at_fdr(
 
     The threshold is infinite, with no calls and a recall of 0, where none reaches it.
     """
-    labels, scores = _labelled(label, score, mask)
+    labels, scores = labelled(label, score, mask)
     if len(labels) == 0:
         return _point(np.inf, 0.0, 0.0, 0.0)
     walk = _walk(labels, scores)
@@ -129,14 +130,15 @@ def at_fdr(
 
 def brier(label: np.ndarray, probability: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Mean squared difference between probability and label; 0 is perfect."""
-    labels, values = _probabilities(label, probability, mask)
+    labels, values = labelled_probabilities(label, probability, mask)
     return float(((values - labels) ** 2).mean()) if len(labels) else float("nan")
 
 
-def _probabilities(
+def labelled_probabilities(
     label: np.ndarray, probability: np.ndarray, mask: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    labels, values = _labelled(label, probability, mask)
+    """Labels and probabilities of the samples that count, float64 (n,); both are checked."""
+    labels, values = labelled(label, probability, mask)
     if len(values) and (values.min() < 0 or values.max() > 1):
         raise DataError(
             f"probabilities must lie in [0, 1], not between {values.min():g} and {values.max():g}; "
@@ -169,7 +171,7 @@ def calibration_curve(
     label: np.ndarray, probability: np.ndarray, mask: np.ndarray | None = None, *, bins: int = 10
 ) -> CalibrationCurve:
     """Compare probabilities with frequencies in `bins` equal intervals of [0, 1]; 1 is in the last one."""
-    labels, values = _probabilities(label, probability, mask)
+    labels, values = labelled_probabilities(label, probability, mask)
     group = np.minimum((values * bins).astype(np.int64), bins - 1)
     n = np.bincount(group, minlength=bins)
     held = n > 0
