@@ -57,7 +57,7 @@ def fit_temperature(label: np.ndarray, logit: np.ndarray, mask: np.ndarray | Non
 
 
 def _slope(inverse: float, agreeing: np.ndarray) -> float:
-    """Derivative of the mean negative log-likelihood by 1 / T, from logits signed by whether they are right."""
+    """Derivative of the mean negative log-likelihood by 1 / T; logits above 0 here are right."""
     from scipy.special import expit
 
     return float(-(agreeing * expit(-inverse * agreeing)).mean())
