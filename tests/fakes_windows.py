@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 
 from chromweave.batch import MapTrackBatch
 
@@ -22,6 +23,7 @@ def synthetic_batch(
 
     A loop (label 1, every second window) is a dot at the centre and a peak at the middle of both segments.
     Every window has a band of its own, at one place in the map and in the tracks: what pairs the modalities.
+    The target is the first track's mean of each bin; that of a window's first bin is not known.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -45,6 +47,8 @@ def synthetic_batch(
     contact_map[loops, :, centre - 1 : centre + 2, centre - 1 : centre + 2] += 0.5
     for half in (0, positions // 2):
         tracks[loops, half + positions // 4 - width : half + positions // 4 + width, -1] += 2
+    target = F.adaptive_avg_pool1d(tracks[..., 0], 2 * bins)
+    known = (torch.arange(2 * bins) > 0).expand(windows, -1).clone()
     return MapTrackBatch(
         contact_map=contact_map.clamp(0, 1),
         contact_mask=torch.ones(windows, 1, bins, bins, dtype=torch.bool),
@@ -55,6 +59,8 @@ def synthetic_batch(
         x=torch.arange(windows) + 100,
         y=torch.arange(windows) + 110,
         store=torch.zeros(windows, dtype=torch.int64),
+        target=target * known,
+        target_mask=known,
     )
 
 

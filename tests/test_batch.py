@@ -1,6 +1,6 @@
 """Batches of windows as one value."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -22,6 +22,21 @@ def test_a_slice_is_of_every_field():
 def test_every_field_moves():
     moved = synthetic_batch(2).to("meta")
     assert {getattr(moved, field.name).device.type for field in fields(moved)} == {"meta"}
+
+
+def test_without_a_target_there_is_none_after_a_slice_or_a_move():
+    batch = replace(synthetic_batch(6), target=None, target_mask=None)
+    for changed in (batch[2:5], batch.to("meta")):
+        absent = {field.name for field in fields(changed) if getattr(changed, field.name) is None}
+        assert absent == {"target", "target_mask"}
+    assert len(batch[2:5]) == 3
+
+
+@pytest.mark.parametrize("name", ["target", "target_mask"])
+def test_a_target_has_as_many_places_as_its_mask(name):
+    batch = synthetic_batch(4)
+    with pytest.raises(Exception, match="parameter 'target_mask'"):
+        replace(batch, **{name: getattr(batch, name)[:, :-1]})
 
 
 def test_a_loader_pins_every_field(monkeypatch):

@@ -74,5 +74,6 @@ class Shuffled:
         for number, rows in enumerate(self._batches()):
             if number >= first:
                 self.read.append((self.epoch, number))
-                yield replace(self.whole, **{f.name: getattr(self.whole, f.name)[rows]
-                                             for f in fields(self.whole)})  # fmt: skip
+                held = {f.name: getattr(self.whole, f.name) for f in fields(self.whole)}
+                chosen = {name: one[rows] for name, one in held.items() if one is not None}
+                yield replace(self.whole, **chosen)

@@ -7,7 +7,7 @@ Each model builds, of the foundation model's parts, those that its mode needs, u
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -127,7 +127,7 @@ class TaskBody(nn.Module):
             raise ModelError("every part of the model is frozen; leave one that can learn.")
         self.train(self.training)
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> Any:  # itself; checks of dimensions do not know Self
         """Training mode, but for what is frozen."""
         super().train(mode)
         for name in self._frozen:
