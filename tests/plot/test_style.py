@@ -98,7 +98,7 @@ def test_ratio_colours_are_white_in_the_middle_and_blue_below():
 
 
 def test_masked_bins_have_a_colour_of_their_own():
-    for colours in (style.contact_colours(), style.ratio_colours()):
+    for colours in (style.contact_colours(), style.count_colours(), style.ratio_colours()):
         assert mpl.colors.to_hex(colours(np.nan)) == style.LIGHT.lower()
 
 
@@ -183,3 +183,9 @@ def test_wrap():
 
 def test_finite():
     assert style.finite([[1, np.nan], [np.inf, 2]]).tolist() == [1, 2]
+
+
+def test_little_is_told_from_white_and_more_is_always_darker():
+    shades = [luminance(colour) for colour in style.count_colours()(np.linspace(0, 1, 64))]
+    assert (np.diff(shades) < 0).all()
+    assert shades[0] < 0.8

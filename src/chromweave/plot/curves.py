@@ -232,13 +232,13 @@ def evaluation_figure(
     for i, metric in enumerate(metrics):
         ax = figure.add_subplot(rows, columns, i + 1)
         part = table[table["metric"].astype(str) == metric]
-        _draw_scores(ax, part, methods, frozenset(trivial))
+        draw_scores(ax, part, methods, frozenset(trivial))
         if chance and metric in chance:
             ax.axvline(chance[metric], color=GREY, ls=":", lw=1, gid="chance")
         ax.set_title(wrap(metric, 28))
         if i % columns:
             ax.tick_params(axis="y", labelleft=False)
-    _method_legend(figure, trivial=bool(set(trivial) & set(methods)), chance=bool(chance))
+    method_legend(figure, trivial=bool(set(trivial) & set(methods)), chance=bool(chance))
     return figure
 
 
@@ -303,7 +303,8 @@ def _draw_stratified(
     )
 
 
-def _draw_scores(ax: Axes, rows: pd.DataFrame, methods: list[str], trivial: frozenset[str]) -> None:
+def draw_scores(ax: Axes, rows: pd.DataFrame, methods: list[str], trivial: frozenset[str]) -> None:
+    """Draw the rows of one metric as points with intervals, a line for each of `methods`."""
     from matplotlib.ticker import MaxNLocator
 
     for row in rows.to_dict("records"):
@@ -331,7 +332,8 @@ def _draw_scores(ax: Axes, rows: pd.DataFrame, methods: list[str], trivial: froz
     ax.grid(axis="x", color=LIGHT, lw=0.5)
 
 
-def _method_legend(figure: Figure, *, trivial: bool, chance: bool) -> None:
+def method_legend(figure: Figure, *, trivial: bool, chance: bool) -> None:
+    """Say above a figure what the points of :func:`draw_scores` are."""
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], color=BLUE, marker="o", ms=6.5, lw=1.6, label="model, with interval")]

@@ -35,6 +35,7 @@ __all__ = [
     "WIDTH",
     "compartment_colour",
     "contact_colours",
+    "count_colours",
     "distance_axis",
     "finite",
     "format_bp",
@@ -141,6 +142,15 @@ def contact_colours() -> Colormap:
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("chromweave_contacts", _FALL).with_extremes(bad=LIGHT)
+
+
+@cache
+def count_colours() -> Colormap:
+    """Colours of how much there is where a little must be told from white: light blue to near black."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    shades = ("#d6e6f2", "#7fb4d8", BLUE, "#00436b", "#001c2e")
+    return LinearSegmentedColormap.from_list("chromweave_counts", shades).with_extremes(bad=LIGHT)
 
 
 @cache
