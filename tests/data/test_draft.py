@@ -9,7 +9,7 @@ import pytest
 from chromweave.data.draft import Draft, extending
 from chromweave.data.store import RegionStore
 from chromweave.files import sha256
-from tests.fakes import build_fake, random_contacts
+from tests.fakes import build_fake, random_contacts, random_track
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,16 @@ def test_arrays_are_plain_npy_files(tmp_path, array):
     np.testing.assert_array_equal(np.load(path), array)
     assert np.load(path).dtype == array.dtype
     assert draft.files == {"deep/down/array.npy": {"bytes": path.stat().st_size, "sha256": sha256(path)}}
+
+
+def test_a_part_of_a_store_is_taken_over(tmp_path, monkeypatch):
+    store = build_fake(monkeypatch, tmp_path / "a.store", random_contacts(), [random_track()])
+    draft = Draft(tmp_path / "part")
+    draft.link(store, "tracks/")
+    assert set(draft.files) == {name for name in store.manifest["files"] if name.startswith("tracks/")}
+    assert draft.files
+    for name, entry in draft.files.items():
+        assert sha256(tmp_path / "part" / name) == entry["sha256"]
 
 
 def test_where_links_are_not_allowed_files_are_copied(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Commands that make and show data: simulate, build, inspect, windows."""
+"""Commands that make and show data: simulate, build, thin, inspect, windows."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands to `app`."""
     app.command()(simulate)
     app.command()(build)
+    app.command()(thin)
     app.command()(inspect)
     app.command()(windows)
 
@@ -117,6 +118,29 @@ def build(
     context.obj.show(_describe(store))
 
 
+def thin(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="Store to write, e.g. K562.tenth.store.", metavar="OUT.store")],
+    store: StoreOption,
+    fraction: Annotated[float, typer.Option(help="Chance of each contact to stay; above 0, at most 1.")],
+    seed: JobSeed = 0,
+    name: Annotated[str | None, typer.Option(help="Name of the cell line. Default: the store's.")] = None,
+) -> None:
+    """Write a store with fewer contacts: each of another's stays with one chance."""
+    from ..data.thin import thin_store
+
+    thinned = thin_store(out, store, fraction, seed=seed, name=name)
+    context.obj.show({**_describe(thinned), "fraction": fraction, "contacts": _contacts(thinned)})
+
+
+def _contacts(store: RegionStore) -> dict[str, int]:
+    """Raw contacts of each layer."""
+    return {
+        str(r): sum(one["contacts"] for one in store.manifest["contacts"][str(r)]["chromosomes"].values())
+        for r in store.resolutions
+    }
+
+
 def _resolutions(values: list[int] | None) -> tuple[int, ...]:
     if not values:
         raise ConfigError("--resolution is needed with a map, e.g. --resolution 5000 --resolution 25000.")
@@ -154,6 +178,8 @@ def inspect(
         shown[f"layer_{resolution}"] = {
             key: value for key, value in entry.items() if isinstance(value, str | int | float)
         }
+    if thinned := opened.manifest.get("thinned"):
+        shown["thinned"] = [f"{one['store']} to {one['fraction']:g}, seed {one['seed']}" for one in thinned]
     shown["sources"] = [source["path"] for source in opened.manifest.get("sources", ())]
     if verify:
         shown["verified"] = True

@@ -38,9 +38,14 @@ class Draft:
             file.write(array.reshape(-1).view(np.uint8).data)
         self.files[f"{name}.npy"] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
 
-    def link(self, store: RegionStore) -> None:
-        """Take over every file of a finished store; files are never changed in place, so links are safe."""
+    def link(self, store: RegionStore, under: str = "") -> None:
+        """Take over the files of a finished store, or those whose name begins with `under`.
+
+        Files are never changed in place, so links are safe.
+        """
         for name, entry in store.manifest["files"].items():
+            if not name.startswith(under):
+                continue
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,12 +16,11 @@ from .layers import TRACK_WIDTH
 from .layouts import Layout, pack_band, pack_every_distance, parts
 
 if TYPE_CHECKING:
-    from ..io.contacts import ContactSource
     from ..io.pixels import Pixels
     from ..io.tracks import BinnedSignal, TrackSource
     from ..io.weights import Weight, WeightType
 
-__all__ = ["BAND_UP_TO", "MAX_DISTANCE", "ContactOptions", "write_contacts", "write_tracks"]
+__all__ = ["BAND_UP_TO", "MAX_DISTANCE", "ContactOptions", "Counts", "write_contacts", "write_tracks"]
 
 BAND_UP_TO = 10_000
 """Layers of this bin size (bp) and finer are bands; coarser ones hold every distance."""
@@ -41,11 +40,44 @@ class ContactOptions:
     weight_type: WeightType = "auto"
 
 
+class Counts(Protocol):
+    """Where contacts come from: an open map (:class:`io.contacts.ContactSource`), or what is like one."""
+
+    @property
+    def path(self) -> str:
+        """For messages."""
+        ...
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Bin sizes, bp."""
+        ...
+
+    def counts(self, chrom: str, resolution: int) -> Pixels:
+        """Raw contacts within a chromosome."""
+        ...
+
+    def weight_names(self, resolution: int) -> tuple[str, ...]:
+        """Balancing vectors it has."""
+        ...
+
+    def weight(
+        self,
+        chrom: str,
+        resolution: int,
+        name: str,
+        weight_type: WeightType = "auto",
+        pixels: Pixels | None = None,
+    ) -> Weight:
+        """One of them."""
+        ...
+
+
 # -- contacts -------------------------------------------------------------------------------------------
 
 
 def write_contacts(
-    draft: Draft, source: ContactSource, chroms: Sequence[str], options: ContactOptions
+    draft: Draft, source: Counts, chroms: Sequence[str], options: ContactOptions
 ) -> dict[str, Any]:
     """Write every layer asked for, and return what the manifest says of them."""
     missing = [r for r in options.resolutions if r not in source.resolutions]
@@ -58,7 +90,7 @@ def write_contacts(
 
 
 def _write_layer(
-    draft: Draft, source: ContactSource, resolution: int, chroms: Sequence[str], options: ContactOptions
+    draft: Draft, source: Counts, resolution: int, chroms: Sequence[str], options: ContactOptions
 ) -> dict[str, Any]:
     names = _weight_names(source, resolution, chroms, options)
     computed = {} if names else _balance(source, resolution, chroms)
@@ -88,7 +120,7 @@ def _everywhere(name: str, entries: Mapping[str, Any]) -> bool:
 
 
 def _weight_names(
-    source: ContactSource, resolution: int, chroms: Sequence[str], options: ContactOptions
+    source: Counts, resolution: int, chroms: Sequence[str], options: ContactOptions
 ) -> dict[str, tuple[str, ...]]:
     """Vectors to store for each chromosome, preferred ones first; nothing where ICE is to be computed."""
     if options.weights is not None and not options.weights:
@@ -118,7 +150,7 @@ def _weight_names(
     return present
 
 
-def _has_weight(source: ContactSource, chrom: str, resolution: int, name: str) -> bool:
+def _has_weight(source: Counts, chrom: str, resolution: int, name: str) -> bool:
     try:  # with the direction given, only a missing vector is an error
         source.weight(chrom, resolution, name, "multiplicative")
     except WeightError:
@@ -129,7 +161,7 @@ def _has_weight(source: ContactSource, chrom: str, resolution: int, name: str) -
 class _Contacts(Mapping[str, "Pixels"]):
     """The chromosomes' contacts, each read when it is asked for."""
 
-    def __init__(self, source: ContactSource, resolution: int, chroms: Sequence[str]) -> None:
+    def __init__(self, source: Counts, resolution: int, chroms: Sequence[str]) -> None:
         self._source, self._resolution, self._chroms = source, resolution, chroms
 
     def __getitem__(self, chrom: str) -> Pixels:
@@ -142,7 +174,7 @@ class _Contacts(Mapping[str, "Pixels"]):
         return len(self._chroms)
 
 
-def _balance(source: ContactSource, resolution: int, chroms: Sequence[str]) -> dict[str, Weight]:
+def _balance(source: Counts, resolution: int, chroms: Sequence[str]) -> dict[str, Weight]:
     """ICE over all contacts of the chromosomes, whatever band is stored afterwards."""
     from ..io.balancing import ice_cis
 
