@@ -1,9 +1,12 @@
 """Which split and protocol windows are made by, and that nothing is left out in silence."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from chromweave.cli.main import run
 from chromweave.data.windows import read_windows
 from chromweave.errors import ConfigError
 from chromweave.genome import Assembly, BlockSplit, ChromSplit
@@ -184,3 +187,22 @@ def test_what_is_refused(mini, small, folder):
         make_windows(
             folder / "w.parquet", store=small, around="loops", split=SplitConfig(valid_chroms=("chr2",))
         )
+
+
+def test_the_command_shows_what_was_dropped(folder, small, tmp_path, capsys):
+    loops = loops_file(folder, *[("chr1", x, x + 20) for x in range(30, 150, 3)], ("chr3", 20, 60))
+    arguments = [
+        *("windows", str(tmp_path / "w.parquet"), "--store", str(small.path), "--resolution", "10000"),
+        *("--around", "loops", "--loops", str(loops), "--split", "random", "--seed", "2"),
+    ]
+    assert run(["--json", *arguments, "--protocol", "paper", "--test-fraction", "0.2"]) == 0
+    printed = capsys.readouterr()
+    shown = json.loads(printed.out)
+    assert shown["dropped: chromosome not in the store"] == 1
+    assert "left out: 1 loops on chr3, not in the store" in printed.err
+    assert "of the test windows overlap a training window" in printed.err
+    table = read_windows(tmp_path / "w.parquet", small, splits=ALL)
+    assert (table["split"] == "test").sum() == int(0.2 * len(table)) > 5
+    assert table.attrs["split"] == "random, seed 2"
+    assert run([*arguments, "--protocol", "strict"]) == 2
+    assert "keeps splits apart" in capsys.readouterr().err
