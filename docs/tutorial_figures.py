@@ -24,7 +24,7 @@ from chromweave.plot.embeddings import embedding_figure
 from chromweave.plot.maps import pileup_figure
 from chromweave.plot.style import WIDTH, image_bytes, new_figure, styled
 from chromweave.plot.tracks import SignalTrack, draw_delta, draw_eigenvector, label_outer
-from chromweave.workflows.evaluate import TRIVIAL_LOOP_ROWS
+from chromweave.workflows.evaluate_loops import TRIVIAL_LOOP_ROWS
 
 GM12878, REPLICATE, IMR90, MAP_ONLY = "GM12878_HIC001", "GM12878_HIC002", "IMR90_HIC050", "IMR90_map_only"
 COMPARISONS = {

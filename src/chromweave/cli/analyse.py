@@ -31,24 +31,40 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     context: typer.Context,
-    out: Annotated[Path, typer.Argument(help="Folder for table and figure.", metavar="OUT")],
+    out: Annotated[Path, typer.Argument(help="Folder for table and figures.", metavar="OUT")],
     model: ModelOption,
     store: StoreOption,
-    windows: Annotated[Path, typer.Option(help="Labelled window table.")],
+    windows: Annotated[Path, typer.Option(help="Window table; of a loop model, labelled.")],
+    trivial_store: Annotated[
+        Path | None,
+        typer.Option(help="Store the trivial rows learn from: a cross-cell model's own. Default: --store."),
+    ] = None,
+    trivial_windows: Annotated[Path | None, typer.Option(help="Its window table.")] = None,
     split: Annotated[Literal["test", "valid"], typer.Option(help="Windows to score.")] = "test",
     block: Annotated[int, typer.Option(help="Blocks resampled for the intervals, bp.")] = 5_000_000,
     seed: JobSeed = 0,
 ) -> None:
-    """Score a loop model beside the trivial rows, with intervals."""
-    from ..workflows.evaluate import EvaluateConfig, evaluate_loops
+    """Score a task's model beside the trivial rows, with intervals and paired differences."""
+    from ..workflows.evaluate import EvaluateConfig, evaluate
 
-    table = evaluate_loops(
-        out, model=model, store=store, windows=windows, seed=seed, config=EvaluateConfig(split, block)
+    table = evaluate(
+        out,
+        model=model,
+        store=store,
+        windows=windows,
+        trivial_store=trivial_store,
+        trivial_windows=trivial_windows,
+        seed=seed,
+        config=EvaluateConfig(split, block),
     )
-    shown: dict[str, Any] = {"table": str(out / "loops.tsv")}
-    for method, rows in table.groupby("method", sort=False):
+    shown: dict[str, Any] = {"table": str(out / f"{table['task'].iloc[0]}.tsv")}
+    for method, rows in table[table["stratum"] == "all"].groupby("method", sort=False):
+        compared = str(method).startswith("model - ")
         shown[str(method)] = ", ".join(
-            f"{row.metric} {row.value:.3f}" + _interval(row.low, row.high) for row in rows.itertuples()
+            f"{row.metric} {row.value:.3f}"
+            + _interval(row.low, row.high)
+            + (" no difference seen" if compared and row.low <= 0 <= row.high else "")
+            for row in rows.itertuples()
         )
     context.obj.show(shown)
 

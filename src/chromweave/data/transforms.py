@@ -38,6 +38,7 @@ class WindowTransform:
         as most values of a clipped map lie within a hundredth of each other. ``"observed_expected"``:
         log((value + 1) / (expected + 1)), where the chromosome's mean at the same distance is expected; what
         is left of a map when the decay with distance, the same in every window, is taken away.
+        ``"linear"``: contacts as they are, which is what predictions are held against.
     clip
         Contacts.
     signal
@@ -58,7 +59,7 @@ class WindowTransform:
     tracks: tuple[str, ...] = ()
     weight: str = "default"
     scaled: bool = True
-    contacts: Literal["clip", "log1p", "standard", "observed_expected"] = "clip"
+    contacts: Literal["clip", "log1p", "standard", "observed_expected", "linear"] = "clip"
     clip: float = 255.0
     signal: Literal["log2", "raw"] = "log2"
     augmentations: tuple[Augmentation, ...] = ()
@@ -105,6 +106,8 @@ class WindowTransform:
         ConfigError
             There is nothing to hold the contacts against.
         """
+        if self.contacts == "linear":
+            return maps
         if self.contacts == "observed_expected":
             if expected is None:
                 raise ConfigError("contacts over expected ones need the expected ones.")

@@ -18,7 +18,7 @@ from ..progress import notify
 from ..provenance import start_run
 from ..sim.simulate import simulate
 from . import foundation, graph, loop_calling
-from .evaluate import EvaluateConfig, evaluate_loops, validate_loops
+from .evaluate import EvaluateConfig, evaluate, validate_loops
 from .foundation_settings import LoopCallConfig
 from .windows import SplitConfig, make_split, make_windows
 
@@ -319,7 +319,7 @@ def _loops(material: Material, cell_lines: Sequence[CellLineFiles], exclude: Seq
         seed=seed,
     )
     store, truth = known[0]
-    scores = evaluate_loops(
+    scores = evaluate(
         folder / "evaluation",
         model=model,
         store=store,

@@ -31,7 +31,7 @@ from ..report.sections import (
     tracks_section,
     training_section,
 )
-from .evaluate import TRIVIAL_LOOP_ROWS
+from .evaluate_loops import TRIVIAL_LOOP_ROWS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,9 +16,10 @@ from ..errors import DataError, ModelError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ModelInput", "StoreLike", "open_stores", "shared_tracks"]
+__all__ = ["ModelInput", "Split", "StoreLike", "open_stores", "shared_tracks"]
 
 StoreLike = str | Path | RegionStore
+Split = Literal["train", "valid", "test", "predict"]
 
 
 def open_stores(stores: StoreLike | Sequence[StoreLike]) -> tuple[RegionStore, ...]:
@@ -129,7 +130,7 @@ class ModelInput:
         self,
         stores: Sequence[RegionStore],
         tables: Sequence[pd.DataFrame],
-        split: Literal["train", "valid", "test", "predict"],
+        split: Split,
         seed: int = 0,
         *,
         contacts: bool = True,
