@@ -174,6 +174,22 @@ def test_layers_that_are_no_sums_are_drawn_by_themselves(tmp_path, monkeypatch):
         assert abs(after.sum() - before.sum() / 2) < 5 * np.sqrt(before.sum() / 4)
 
 
+def test_bins_that_balancing_masks_are_said(store, tmp_path):
+    heard = Heard()
+    with reporting(heard):
+        few = thin_store(tmp_path / "few.store", store, 0.001, seed=0)
+    had, left = (
+        sum(one.layer(chrom, 5000).valid().sum() for chrom in one.chromosomes) for one in (store, few)
+    )
+    said = [one for one in heard.messages if "masks most bins" in one]
+    assert f"{left:,} are left of the {had:,} that {store.path} has" in said[0]
+    assert "at 5,000 bp" in said[0]
+    heard.messages.clear()
+    with reporting(heard):
+        thin_store(tmp_path / "half.store", store, 0.5, seed=0)
+    assert not [one for one in heard.messages if "masks most bins" in one]
+
+
 def test_a_fine_pixel_that_no_coarse_one_holds(tmp_path, monkeypatch, nested):
     maps = {key: matrix.copy() for key, matrix in nested.maps.items() if key[1] in (20_000, 40_000)}
     coarse = maps["chr2", 40_000]

@@ -6,6 +6,7 @@ and of those contacts that the finer one does not hold (beyond its band) each st
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,7 @@ def thin_store(
             width = before.manifest["contacts"][str(resolution)].get("max_distance", MAX_DISTANCE)
             options = ContactOptions((resolution,), width, weights=())
             layers |= write_contacts(draft, source, before.chromosomes, options)
+            _say_masked(before, resolution, layers[str(resolution)])
         made_from = {
             "store": str(before.path),
             "manifest_sha256": before.manifest_sha256,
@@ -107,6 +109,19 @@ def _check_request(out: Path, before: RegionStore, fraction: float) -> None:
     if out.exists() and out.resolve() == Path(before.path).resolve():
         raise ConfigError(
             f"{out}: a thinned store does not replace the one it comes from; give another name."
+        )
+
+
+def _say_masked(before: RegionStore, resolution: int, layer: Mapping[str, Any]) -> None:
+    """Say so where balancing has lost most of the bins that the store had."""
+    had, left = (
+        sum(one["weights"][entry["default_weight"]]["valid_bins"] for one in entry["chromosomes"].values())
+        for entry in (before.manifest["contacts"][str(resolution)], layer)
+    )
+    if left < had / 2:
+        notify(
+            f"at {resolution:,} bp balancing masks most bins of so few contacts: {left:,} are left of the "
+            f"{had:,} that {before.path} has"
         )
 
 
