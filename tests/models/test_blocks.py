@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from chromweave.models.blocks import (
+    ContactMixing,
     CrossAttention,
     FusionBlock,
     LocallyEnhancedFeedForward,
@@ -142,3 +143,116 @@ def test_initialisation():
     block = build(MapBlock, seed=4)
     assert 0.015 < block.attention.qkv.weight.std() < 0.025
     assert not block.feed_forward.contract.bias.any()
+
+
+LOG3 = math.log(3)
+THIRD = math.log(3, 2)  # what makes a step of one bin a factor of 3
+
+
+def open_mixing(by_contact=True, width=4):
+    """A mixing that passes on what it hears: no norm, identities for weights."""
+    module = ContactMixing(width, 4, by_contact=by_contact).double()
+    module.norm = torch.nn.Identity()
+    with torch.no_grad():
+        for layer in (module.value, module.out):
+            layer.weight.copy_(torch.eye(width))
+            layer.bias.zero_()
+    return module
+
+
+def set_gates(module, contact=LOG3, distance=THIRD, bias=LOG3):
+    with torch.no_grad():
+        module.distance_weight.fill_(distance)
+        module.bias.fill_(bias)
+        if module.contact_weight is not None:
+            module.contact_weight.fill_(contact)
+    return module
+
+
+def channels(*values, scale=(1, 2, 3, 4)):
+    """One window of tokens; channel k of each is k times its value."""
+    tokens = torch.tensor(values, dtype=torch.float64)[None, :, None]
+    return tokens * torch.tensor(scale, dtype=torch.float64)
+
+
+def test_contact_mixing_by_hand():
+    """A gate at distance d is sigmoid(log 3 (contact + 1 - log2(1 + d))), here 3/4, 3/4, 1/4, 1/2."""
+    module = set_gates(open_mixing())
+    contacts = torch.tensor([[[[0, 1], [-1, -1]]]], dtype=torch.float64)
+    # rows 4, 8 and columns 12, 16:  4 + 3/4 12 + 3/4 16, 8 + 1/4 12 + 1/2 16, 12 + 3/4 4 + 1/4 8, 16 + ...
+    expected = channels(25, 19, 17, 23)
+    torch.testing.assert_close(module(channels(4, 8, 12, 16), contacts), expected)
+
+
+@pytest.mark.parametrize("by_contact", [False, True])
+def test_without_a_map_distance_alone_opens_gates(by_contact):
+    """3/4 on the diagonal, 1/2 a bin away."""
+    module = set_gates(open_mixing(by_contact))
+    expected = channels(4 + 9 + 8, 8 + 6 + 12, 12 + 3 + 4, 16 + 2 + 6)
+    torch.testing.assert_close(module(channels(4, 8, 12, 16), None), expected)
+
+
+def test_each_head_has_gates_of_its_own():
+    module = set_gates(open_mixing())
+    with torch.no_grad():
+        module.contact_weight.copy_(torch.tensor([0, LOG3, 0, 0]))
+    contacts = torch.zeros(1, 1, 2, 2, dtype=torch.float64)
+    contacts[..., 0, 1] = 1
+    change = module(channels(4, 8, 12, 16), contacts) - module(channels(4, 8, 12, 16), 0 * contacts)
+    # in the second channel only, and between the first row and the second column: from 1/2 to 3/4
+    expected = torch.zeros(1, 4, 4, dtype=torch.float64)
+    expected[0, 0, 1], expected[0, 3, 1] = 0.25 * 2 * 16, 0.25 * 2 * 4
+    torch.testing.assert_close(change, expected)
+
+
+def test_contact_mixing_adds_up_and_takes_no_mean():
+    """A promoter hears two enhancers twice as loud as one, and ten ten times."""
+    module = set_gates(open_mixing(), distance=0.0, bias=100.0)
+    contacts = torch.zeros(1, 1, 10, 10, dtype=torch.float64)
+    for enhancers in (1, 2, 10):
+        x = torch.zeros(1, 20, 4, dtype=torch.float64)
+        x[:, 10 : 10 + enhancers] = 1
+        torch.testing.assert_close(module(x, contacts)[:, :10], torch.full_like(x[:, :10], enhancers))
+
+
+def test_at_the_start_nothing_is_said():
+    module, x = ContactMixing(8, 4).double(), draw(2, 6, 8)
+    assert torch.equal(module(x, draw(2, 1, 3, 3)), x)
+    assert torch.equal(module(x, None), x)
+
+
+def spoken(width=8):
+    """A mixing as training may leave it."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        module = ContactMixing(width, 4).double()
+        for parameter in module.parameters():
+            torch.nn.init.normal_(parameter)
+    return module
+
+
+def test_contact_mixing_changes_places_with_the_segments():
+    module, x, contacts = spoken(), draw(2, 10, 8), draw(2, 1, 5, 5, seed=2)
+    exchanged = module(torch.cat([x[:, 5:], x[:, :5]], dim=1), contacts.mT)
+    expected = module(x, contacts)
+    torch.testing.assert_close(exchanged, torch.cat([expected[:, 5:], expected[:, :5]], dim=1))
+    assert not torch.allclose(exchanged, module(torch.cat([x[:, 5:], x[:, :5]], dim=1), contacts))
+
+
+def test_contact_mixing_keeps_windows_apart():
+    module, x, contacts = spoken(), draw(3, 10, 8), draw(3, 1, 5, 5, seed=2)
+    for given in (contacts, None):
+        together = module(x, given)
+        alone = module(x[1:2], None if given is None else given[1:2])
+        torch.testing.assert_close(together[1:2], alone)
+
+
+def test_a_single_head_still_has_gates_of_different_reach():
+    """At the start the widest gate is open at 10 bins, the narrowest shut."""
+    module = ContactMixing(8, 1, by_contact=False)
+    assert (module.heads, module.contact_weight) == (4, None)
+    x = torch.zeros(1, 22, 8)
+    gates = torch.sigmoid(module.bias - module.distance_weight * math.log(11))
+    assert gates[0] > 0.4
+    assert gates[-1] < 0.03
+    assert module(x, None).shape == x.shape

@@ -1,4 +1,4 @@
-"""The whole models: exact parameter counts, what each mode builds and reads, independence of the batch."""
+"""The pre-training model: exact parameter counts, presets, independence of the batch."""
 
 import subprocess
 import sys
@@ -6,24 +6,15 @@ import sys
 import pytest
 import torch
 
-from chromweave.errors import ConfigError, ModelError
-from chromweave.models.mixhic import (
-    PRESETS,
-    MixHicConfig,
-    MixHicPretrain,
-    preset,
-)
-from chromweave.models.tasks import ContactModel, LoopModel
+from chromweave.errors import ConfigError
+from chromweave.models.mixhic import PRESETS, MixHicConfig, MixHicPretrain, preset
 
 # Of a part or model with every weight in use: d = 64, 128, 256.
 COUNTS = {
     "track encoder": (6_330_624, 25_276_928, 101_016_576),
     "map encoder": (8_383_488, 33_413_120, 133_410_816),
     "halves and inference": (1_050_624, 4_198_400, 16_785_408),
-    "fusion": (6_306_816, 25_196_544, 100_724_736),
-    "decoder": (6_377_152, 25_468_288, 101_792_512),
     "pretrain": (15_765_249, 62_889_473, 251_214_849),
-    "loops": (21_563_201, 86_019_649, 343_612_481),
 }
 
 
@@ -47,7 +38,7 @@ def draw(windows):
 def test_parameter_counts(column, channels):
     config = MixHicConfig(channels=channels)
     with torch.device("meta"):
-        pretrained, loops, contacts = MixHicPretrain(config), LoopModel(config), ContactModel(config)
+        pretrained = MixHicPretrain(config)
     found = {
         # the table counts the encoders without the dense layers in front of them
         "track encoder": weights(pretrained.track_encoder) - weights(pretrained.track_encoder.stem.embed),
@@ -55,20 +46,9 @@ def test_parameter_counts(column, channels):
         "halves and inference": weights(
             pretrained.track_halves, pretrained.map_halves, pretrained.to_map, pretrained.to_tracks
         ),
-        "fusion": weights(loops.fusion),
-        "decoder": weights(contacts.decoder),
         "pretrain": weights(pretrained),
-        "loops": weights(loops),
     }
     assert found == {name: counts[column] for name, counts in COUNTS.items()}
-
-
-@pytest.mark.parametrize(
-    ("mode", "count"), [("infer_map", 52_605_889), ("map", 33_446_593), ("tracks", 25_310_145)]
-)
-def test_a_mode_builds_only_what_it_uses(mode, count):
-    with torch.device("meta"):
-        assert weights(LoopModel(MixHicConfig(channels=128), mode)) == count
 
 
 def test_presets():
@@ -109,29 +89,6 @@ def test_impossible_configs_are_refused(changes, message):
 TINY = PRESETS["tiny"]
 
 
-@pytest.mark.parametrize(
-    "build",
-    [
-        lambda: seeded(LoopModel, TINY, "bimodal"),
-        lambda: seeded(LoopModel, TINY, "map"),
-        lambda: seeded(LoopModel, TINY, "tracks"),
-        lambda: seeded(LoopModel, TINY, "infer_map"),
-        lambda: seeded(ContactModel, TINY, "infer_map"),
-        lambda: seeded(ContactModel, TINY, "tracks"),
-    ],
-)
-def test_a_prediction_does_not_depend_on_the_batch(build):
-    model, (contacts, tracks) = build(), draw(3)
-    together = model(contacts, tracks)
-    for i in range(3):
-        alone = model(contacts[i : i + 1], tracks[i : i + 1])
-        torch.testing.assert_close(together.logit[i : i + 1], alone.logit, rtol=1e-9, atol=1e-12)
-    order = torch.tensor([2, 0, 1])
-    torch.testing.assert_close(
-        model(contacts[order], tracks[order]).value, together.value[order], rtol=1e-9, atol=1e-12
-    )
-
-
 def test_pretraining_embeddings_do_not_depend_on_the_batch():
     model, (contacts, tracks) = seeded(MixHicPretrain, TINY), draw(3)
     together, alone = model(contacts, tracks), model(contacts[:1], tracks[:1])
@@ -140,20 +97,6 @@ def test_pretraining_embeddings_do_not_depend_on_the_batch():
 
 
 LEGACY = preset("tiny", legacy=True)
-
-
-@pytest.mark.parametrize(
-    ("build", "depends"),
-    [
-        (lambda: seeded(LoopModel, LEGACY, "bimodal"), True),
-        (lambda: seeded(LoopModel, LEGACY, "map"), False),
-        (lambda: seeded(ContactModel, LEGACY, "infer_map"), True),
-    ],
-)
-def test_a_legacy_prediction_depends_on_the_batch_where_tracks_are_read(build, depends):
-    model, (contacts, tracks) = build(), draw(3)
-    together, alone = model(contacts, tracks).logit[:1], model(contacts[:1], tracks[:1]).logit
-    assert torch.allclose(together, alone, rtol=1e-9, atol=1e-12) is not depends
 
 
 def test_legacy_has_the_same_weights_and_other_values():
@@ -189,38 +132,8 @@ def test_temperature():
     assert not [name for name in fixed.state_dict() if "temperature" in name]
 
 
-@pytest.mark.parametrize(
-    ("mode", "reads_map", "reads_tracks"),
-    [("bimodal", True, True), ("map", True, False), ("tracks", False, True), ("infer_map", False, True)],
-)
-def test_a_mode_reads_only_its_inputs(mode, reads_map, reads_tracks):
-    model, (contacts, tracks) = seeded(LoopModel, TINY, mode), draw(1)
-    base = model(contacts, tracks).logit
-    assert (model(1 - contacts, tracks).logit != base).item() is reads_map
-    assert (model(contacts, 1 - tracks).logit != base).item() is reads_tracks
-    if reads_map:
-        with pytest.raises(ModelError, match="reads the contact map"):
-            model(None, tracks)
-    else:
-        assert torch.equal(model(None, tracks).logit, base)
-    if reads_tracks:
-        with pytest.raises(ModelError, match="reads the tracks"):
-            model(contacts, None)
-
-
 def without_gradient(model):
     return [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
-
-
-@pytest.mark.parametrize(
-    ("cls", "mode"),
-    [(LoopModel, mode) for mode in ("bimodal", "map", "tracks", "infer_map")]
-    + [(ContactModel, mode) for mode in ("tracks", "infer_map")],
-)
-def test_every_weight_of_a_task_gets_a_gradient(cls, mode):
-    model = seeded(cls, TINY, mode)
-    model(*draw(2)).logit.square().sum().backward()
-    assert without_gradient(model) == []
 
 
 @pytest.mark.parametrize("alone", [False, True])
@@ -236,25 +149,6 @@ def test_every_weight_of_pretraining_gets_a_gradient(alone):
     loss = sum((t * direction).sum() for t, direction in zip(tokens, directions, strict=True))
     (loss + pair.temperature).backward()
     assert without_gradient(model) == []
-
-
-def test_shared_parts_have_the_names_of_pretraining():
-    with torch.device("meta"):
-        known = set(MixHicPretrain(TINY).state_dict())
-        for mode in ("bimodal", "map", "tracks", "infer_map"):
-            new = {key.split(".")[0] for key in LoopModel(TINY, mode).state_dict() if key not in known}
-            assert new == ({"head"} if mode in ("map", "tracks") else {"head", "fusion"})
-        assert {k.split(".")[0] for k in ContactModel(TINY).state_dict() if k not in known} == {
-            "head",
-            "fusion",
-            "decoder",
-        }
-
-
-def test_a_contact_model_needs_one_token_per_bin():
-    with pytest.raises(ConfigError, match="needs one per bin, 100"):
-        ContactModel(preset("tiny", positions=10_000))
-    assert ContactModel(preset("tiny", positions=10_000, pools=(4, 5, 5))).config.track_tokens == 12
 
 
 def test_half_precision_gives_nearly_the_same_tokens_and_gradients():

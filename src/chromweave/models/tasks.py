@@ -38,12 +38,12 @@ ContactOutput = Literal["sigmoid", "linear"]
 CONTACT_MODES: tuple[Mode, ...] = ("tracks", "infer_map")
 
 
-def reads_map(mode: Mode) -> bool:
+def reads_map(mode: str) -> bool:
     """Whether a model of this mode reads the contact map."""
     return mode in ("bimodal", "map", "infer_tracks")
 
 
-def reads_tracks(mode: Mode) -> bool:
+def reads_tracks(mode: str) -> bool:
     """Whether a model of this mode reads the tracks."""
     return mode in ("bimodal", "tracks", "infer_map")
 
@@ -79,7 +79,7 @@ class TaskBody(nn.Module):
         There is no such mode.
     """
 
-    def __init__(self, config: MixHicConfig, mode: Mode, probe: bool = False) -> None:
+    def __init__(self, config: MixHicConfig, mode: str, probe: bool = False) -> None:
         super().__init__()
         if mode not in get_args(Mode):
             raise ConfigError(f"no mode {mode!r}; there are {', '.join(get_args(Mode))}.")
@@ -181,7 +181,7 @@ class LoopModel(TaskBody):
         See :class:`TaskBody`.
     """
 
-    def __init__(self, config: MixHicConfig, mode: Mode = "bimodal", probe: bool = False) -> None:
+    def __init__(self, config: MixHicConfig, mode: str = "bimodal", probe: bool = False) -> None:
         super().__init__(config, mode, probe)
         self.head = LoopHead(self.width, config.head_dropout, linear=probe)
 
@@ -198,8 +198,8 @@ class LoopModel(TaskBody):
 class _PerBin(TaskBody):
     """A body whose tokens are brought back to one per bin of each segment."""
 
-    def __init__(self, config: MixHicConfig, mode: Mode, probe: bool) -> None:
-        if config.token_counts[0] != 2 * config.window_bins:
+    def __init__(self, config: MixHicConfig, mode: str, probe: bool) -> None:
+        if reads_tracks(mode) and config.token_counts[0] != 2 * config.window_bins:
             raise ConfigError(
                 f"positions ({config.positions}) and pools {config.pools} give {config.token_counts[0]} "
                 f"tokens; this task needs one per bin, {2 * config.window_bins}. Choose other pools."
@@ -247,9 +247,9 @@ class ContactModel(_PerBin):
     def __init__(
         self,
         config: MixHicConfig,
-        mode: Mode = "infer_map",
+        mode: str = "infer_map",
         probe: bool = False,
-        output: ContactOutput = "sigmoid",
+        output: str = "sigmoid",
     ) -> None:
         if mode not in CONTACT_MODES:
             raise ConfigError(
@@ -290,7 +290,7 @@ class ExpressionModel(_PerBin):
         See :class:`TaskBody`.
     """
 
-    def __init__(self, config: MixHicConfig, mode: Mode = "bimodal", probe: bool = False) -> None:
+    def __init__(self, config: MixHicConfig, mode: str = "bimodal", probe: bool = False) -> None:
         super().__init__(config, mode, probe)
         self.head: nn.Module
         if self.needs_tracks:
