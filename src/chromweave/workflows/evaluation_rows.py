@@ -14,6 +14,7 @@ from ..data.windows import read_windows
 from ..evaluation.bootstrap import Estimate, genome_blocks
 from ..evaluation.table import Result, write_results
 from ..files import atomic_path
+from ..models.tasks import reads_map
 from ..plot.style import image_bytes
 from ..progress import notify
 from ..training.checkpoint import LoadedModel, read_description
@@ -119,6 +120,7 @@ def open_evaluation(
         The folder holds another kind of model, or a store or table does not fit it.
     """
     loaded = load_task(model, task)
+    contacts = contacts or reads_map(loaded.description.model["mode"])
     given = ModelInput.parse(loaded.description.data, f"{model}: config.json")
     if config.split == "test" and read_description(model).provenance.get("include_test_chromosomes"):
         notify(
@@ -140,7 +142,7 @@ def _rows(
     store: RegionStore, windows: str | Path, split: str, given: ModelInput, model: str | Path, contacts: bool
 ) -> Rows:
     given.check(store, model, contacts=contacts)
-    table = read_windows(windows, store=store, splits=(split,))
+    table = read_windows(windows, store=store, splits=(split,), contacts=contacts)
     given.check_windows(table, model)
     return Rows(store, table)
 

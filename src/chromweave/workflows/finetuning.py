@@ -124,11 +124,12 @@ def finetune(
     config = config or FinetuneConfig.preset(preset, task)
     _require_sense(config, task, pretrained)
     opened = open_stores(stores)
-    tables = read_tables(opened, windows)
+    cut = _cut(config, task)
+    tables = read_tables(opened, windows, contacts=cut["contacts"])
     if task == "loops":
         _require_both_classes(tables)
     config, given = _settled(config, task, opened, tables, pretrained)
-    chosen = run_windows(opened, tables, given, pretrained or run, seed, **_cut(config, task))
+    chosen = run_windows(opened, tables, given, pretrained or run, seed, **cut)
     model = _described(config, task, opened, tables, given)
     inputs = [*(store.path for store in opened), *table_paths(windows)]
     if pretrained is not None:

@@ -81,7 +81,9 @@ def table_paths(windows: Paths) -> list[Path]:
     return [Path(windows)] if isinstance(windows, str | Path) else [Path(path) for path in windows]
 
 
-def read_tables(stores: Sequence[RegionStore], windows: Paths, test: bool = False) -> list[pd.DataFrame]:
+def read_tables(
+    stores: Sequence[RegionStore], windows: Paths, test: bool = False, *, contacts: bool = True
+) -> list[pd.DataFrame]:
     """A table for each store; test windows are not even read, unless they are to be trained on."""
     paths = table_paths(windows)
     if len(paths) != len(stores):
@@ -90,7 +92,8 @@ def read_tables(stores: Sequence[RegionStore], windows: Paths, test: bool = Fals
         )
     splits = ["train", "valid", "test"] if test else ["train", "valid"]
     tables = [
-        read_windows(path, store=store, splits=splits) for path, store in zip(paths, stores, strict=True)
+        read_windows(path, store=store, splits=splits, contacts=contacts)
+        for path, store in zip(paths, stores, strict=True)
     ]
     for name in ("resolution", "window_bins"):
         found = sorted({int(table.attrs[name]) for table in tables})
