@@ -184,6 +184,9 @@ class FusionBlock(nn.Module):
         return x + self.contract(F.gelu(self.expand(self.norm2(x))))
 
 
+MIXED_SQUARES = (1, 3, 7)  # sides, bins, of the means of contacts that open a gate
+
+
 class ContactMixing(nn.Module):
     """Bins hear one another, the louder the more they touch: what an enhancer does to a promoter.
 
@@ -191,6 +194,8 @@ class ContactMixing(nn.Module):
     sigmoid(contact_weight * contact(i, j) - distance_weight * log(1 + |i - j|) + bias), one for each head.
     It is a sum, and not the mean that attention takes: two enhancers are more than one, as in the
     activity-by-contact model (Fulco et al. 2019, Nat Genet 51, 1664). At the start nothing is said.
+    Contacts are seen as they are and as means of squares around (i, j), since a pixel of a real map is mostly
+    noise. |i - j| is the distance of places in their segments, which is one of the genome on the diagonal.
 
     Parameters
     ----------
@@ -214,7 +219,8 @@ class ContactMixing(nn.Module):
         # Gates of different reach from the start: open to 1 or 2 bins, or to the whole window.
         self.distance_weight = nn.Parameter(torch.linspace(0.5, 2.0, heads))
         self.bias = nn.Parameter(torch.ones(heads))
-        self.contact_weight = nn.Parameter(torch.ones(heads)) if by_contact else None
+        scales = len(MIXED_SQUARES)
+        self.contact_weight = nn.Parameter(torch.full((heads, scales), 1 / scales)) if by_contact else None
 
     def forward(
         self,
@@ -232,5 +238,9 @@ class ContactMixing(nn.Module):
         apart = (place[:, None] - place).abs().to(self.bias.dtype).log1p()
         logit = self.bias[:, None, None] - self.distance_weight[:, None, None] * apart
         if self.contact_weight is not None and contact_map is not None:
-            logit = logit + self.contact_weight[:, None, None] * contact_map
+            means = [
+                F.avg_pool2d(contact_map, side, 1, side // 2, count_include_pad=False)
+                for side in MIXED_SQUARES
+            ]
+            logit = logit + torch.einsum("hs,bsij->bhij", self.contact_weight, torch.cat(means, dim=1))
         return torch.sigmoid(logit).expand(1 if contact_map is None else len(contact_map), -1, -1, -1)
