@@ -7,23 +7,42 @@ from chromweave.data.transforms import WindowTransform
 from chromweave.errors import ConfigError
 from chromweave.models.mixhic import PRESETS
 from chromweave.workflows.foundation_settings import (
-    LOOP_FITS,
+    FINETUNE_FITS,
     PRETRAIN_FITS,
     FinetuneConfig,
     LoadingConfig,
     LoopCallConfig,
     PretrainConfig,
 )
+from chromweave.workflows.networks import TASKS
 
 
 def test_every_network_preset_has_settings():
-    assert set(PRESETS) == set(PRETRAIN_FITS) == set(LOOP_FITS)
+    assert set(PRESETS) == set(PRETRAIN_FITS)
+    assert {task: set(fits) for task, fits in FINETUNE_FITS.items()} == {task: set(PRESETS) for task in TASKS}
 
 
 def test_the_papers_presets_are_the_papers():
-    pretraining, loops = PRETRAIN_FITS["paper-128"], LOOP_FITS["paper-128"]
+    pretraining, loops = PRETRAIN_FITS["paper-128"], FINETUNE_FITS["loops"]["paper-128"]
     assert (pretraining.epochs, pretraining.batch_size, pretraining.learning_rate) == (500, 256, 1e-5)
     assert (loops.epochs, loops.batch_size, loops.learning_rate, loops.patience) == (200, 64, 1e-5, 20)
+    assert FINETUNE_FITS["contacts"]["paper-128"] == loops
+    expression = FINETUNE_FITS["expression"]["paper-256"]
+    assert (expression.learning_rate, expression.weight_decay, expression.epochs) == (1e-4, 1e-6, 200)
+
+
+def test_a_task_has_the_mode_and_the_target_that_fit_it():
+    """The paper: contacts clipped at 255 and unknown entries as 0; ours: known ones over expected."""
+    modes = {task: FinetuneConfig.preset("tiny", task).mode for task in TASKS}
+    assert modes == {"loops": "bimodal", "contacts": "infer_map", "expression": "bimodal"}
+    assert FinetuneConfig.preset("tiny", "contacts", "tracks").mode == "tracks"
+    paper, ours = (FinetuneConfig.preset(name, "contacts") for name in ("paper-128", "tiny"))
+    assert (paper.transform.contacts, paper.transform.clip, paper.masked) == ("clip", 255, False)
+    assert (ours.transform.contacts, ours.masked) == ("observed_expected", True)
+    mixing = {name: FinetuneConfig.preset(name, "expression").network.contact_mixing for name in PRESETS}
+    assert mixing == {"tiny": True, "small": True, "paper-128": False, "paper-256": False}
+    with pytest.raises(ConfigError, match="no task 'genes'; there are loops, contacts, expression"):
+        FinetuneConfig.preset("tiny", "genes")
 
 
 def test_only_the_papers_presets_let_the_mapping_loss_reach_the_encoders():
@@ -54,6 +73,7 @@ def test_changes_are_to_the_optimisation():
     config = PretrainConfig.preset("small", epochs=3)
     assert (config.network.channels, config.fit.epochs) == (64, 3)
     loops = FinetuneConfig.preset("tiny", mode="tracks", batch_size=5)
+    assert FinetuneConfig.preset("tiny", "expression", epochs=3).fit.epochs == 3
     assert (loops.mode, loops.fit.batch_size, loops.network.channels) == ("tracks", 5, 16)
     with pytest.raises(ConfigError, match="no preset 'huge'; there are tiny"):
         PretrainConfig.preset("huge")
@@ -64,6 +84,7 @@ def test_changes_are_to_the_optimisation():
     [
         *(kind.preset(name) for kind in (PretrainConfig, FinetuneConfig) for name in PRESETS),
         FinetuneConfig(mode="map"),
+        FinetuneConfig(mode="infer_tracks", tune="probe", signal="PRO-cap", masked=False),
         LoopCallConfig(),
     ],
 )

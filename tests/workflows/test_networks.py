@@ -13,11 +13,11 @@ import chromweave
 from chromweave import config as configs
 from chromweave.errors import ConfigError, ModelError
 from chromweave.models.mixhic import MixHicConfig, MixHicPretrain
-from chromweave.models.tasks import LoopModel
+from chromweave.models.tasks import ContactModel, ExpressionModel, LoopModel
 from chromweave.training.checkpoint import ModelDescription, save_model
-from chromweave.workflows.networks import LOOPS, PRETRAIN, load, load_loops
+from chromweave.workflows.networks import LOOPS, PRETRAIN, TASKS, build_network, load, load_task
 
-CONFIG = MixHicConfig(channels=8, heads=1, depth=1, window_bins=16, positions=400, n_tracks=3)
+CONFIG = MixHicConfig(channels=8, heads=1, depth=1, window_bins=16, positions=1600, n_tracks=3)
 
 
 def save(path, network, kind, **model):
@@ -29,10 +29,61 @@ def test_both_kinds_come_back(tmp_path):
     save(tmp_path / "p", MixHicPretrain(CONFIG), PRETRAIN)
     save(tmp_path / "l", LoopModel(CONFIG, "infer_map"), LOOPS, mode="infer_map")
     assert load(tmp_path / "p").network.config == CONFIG
-    loops = load_loops(tmp_path / "l").network
-    assert (loops.config, loops.mode) == (CONFIG, "infer_map")
+    loops = load_task(tmp_path / "l", "loops").network
+    assert (loops.config, loops.mode, loops.probe) == (CONFIG, "infer_map", False)
     with pytest.raises(ModelError, match="needed is one of: mixhic-loops"):
-        load_loops(tmp_path / "p")
+        load_task(tmp_path / "p", "loops")
+    with pytest.raises(ModelError, match="holds a 'mixhic-loops' model; needed is one of: mixhic-contacts"):
+        load_task(tmp_path / "l", "contacts")
+
+
+@pytest.mark.parametrize(
+    ("task", "build", "model"),
+    [
+        ("loops", lambda: LoopModel(CONFIG, "infer_tracks", True), {"mode": "infer_tracks", "probe": True}),
+        ("contacts", lambda: ContactModel(CONFIG, "tracks"), {"mode": "tracks"}),
+        (
+            "contacts",
+            lambda: ContactModel(CONFIG, "infer_map", True, "linear"),
+            {"mode": "infer_map", "probe": True, "output": "linear"},
+        ),
+        ("expression", lambda: ExpressionModel(CONFIG, "bimodal"), {"mode": "bimodal", "signal": "CAGE"}),
+        ("expression", lambda: ExpressionModel(CONFIG, "map", True), {"mode": "map", "probe": True}),
+    ],
+)
+def test_every_task_comes_back_as_it_was(tmp_path, task, build, model):
+    before = build().eval()
+    save(tmp_path, before, TASKS[task], **model)
+    after = load_task(tmp_path, task).network
+    assert (type(after), after.mode, after.probe) == (type(before), before.mode, before.probe)
+    assert getattr(after, "output", None) == getattr(before, "output", None)
+    generator = torch.Generator().manual_seed(0)
+    windows = (
+        torch.rand(2, 1, 16, 16, generator=generator), torch.rand(2, 1600, 3, generator=generator),
+    )  # fmt: skip
+    assert torch.equal(after(*windows).value, before(*windows).value)
+    assert type(load(tmp_path).network) is type(before)
+    assert set(build_network(TASKS[task], {"network": configs.to_mapping(CONFIG), **model}).state_dict()) == (
+        set(before.state_dict())
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "message"),
+    [
+        (
+            "contacts",
+            {"mode": "bimodal"},
+            r"config\.json: a model that predicts contacts reads no contact map",
+        ),
+        ("contacts", {"mode": "tracks", "output": "exp"}, "no output 'exp'; there are sigmoid, linear"),
+        ("expression", {}, "model lacks 'mode'; it is damaged"),
+    ],
+)
+def test_a_description_that_builds_nothing_is_refused(tmp_path, task, model, message):
+    save(tmp_path, MixHicPretrain(CONFIG), TASKS[task], **model)
+    with pytest.raises(ModelError, match=message):
+        load(tmp_path)
 
 
 def test_another_mode_leaves_tensors_over(tmp_path):
