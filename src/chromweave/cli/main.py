@@ -14,7 +14,7 @@ from .._version import __version__
 from ..errors import ChromweaveError, InterruptedTraining, TrainingError
 from ..files import is_first_process
 from ..progress import reporting
-from . import analyse, data, train
+from . import analyse, data, predict, train
 from .terminal import Terminal
 
 __all__ = ["app", "main"]
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 data.register(app)
 train.register(app)
+predict.register(app)
 analyse.register(app)
 
 

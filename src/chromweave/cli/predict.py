@@ -1,0 +1,64 @@
+"""Commands that predict from signal tracks: contact maps, expression, and loops at given pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .arguments import ChromOption, StoreOption
+
+__all__ = ["register"]
+
+predict = typer.Typer(
+    help="Contact maps, expression and loops as a fine-tuned model predicts them.", no_args_is_help=True
+)
+
+ModelOption = Annotated[Path, typer.Option("--model", help="Run folder of finetune.", metavar="RUN")]
+StepOption = Annotated[
+    int | None, typer.Option("--step", help="From window to window, bp. [default: a quarter of a window]")
+]
+BatchOption = Annotated[int, typer.Option("--batch-size", help="Windows at a time.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to `app`."""
+    predict.command("contacts")(contacts)
+    app.add_typer(predict, name="predict")
+
+
+def contacts(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="Map to write.", metavar="OUT.mcool")],
+    model: ModelOption,
+    store: StoreOption,
+    chrom: ChromOption = None,
+    max_distance: Annotated[
+        int | None, typer.Option(help="From the diagonal, bp. [default: as far as the model predicts]")
+    ] = None,
+    step: StepOption = None,
+    batch_size: BatchOption = 64,
+) -> None:
+    """Predict the contact maps of chromosomes from their tracks; the store needs no contacts."""
+    from ..workflows.prediction import predict_contacts
+
+    done = predict_contacts(
+        out,
+        model=model,
+        store=store,
+        chroms=chrom or None,
+        max_distance=max_distance,
+        step=step,
+        batch_size=batch_size,
+    )
+    context.obj.show(
+        {
+            "file": str(done.path),
+            "chromosomes": list(done.chromosomes),
+            "pixels": done.pixels,
+            "resolutions": list(done.resolutions),
+            "max_distance": done.max_distance,
+            "step": done.step,
+        }
+    )
