@@ -170,6 +170,19 @@ def test_the_background_is_the_median_of_what_is_known(store, editor):
     assert editor.background("chr1").dtype == np.float32
 
 
+def test_an_edit_takes_hold_where_there_is_data(store, editor):
+    batch = windows(store, [5], [5])
+    steps = np.isnan(store.track("ATAC", "chr1").mean[:1000].astype(np.float32))
+    empty = 300 + int(np.flatnonzero(steps[300:])[0])
+    here = Interval("chr1", empty * 100, empty * 100 + 100)
+    away = SignalEdit(Interval("chr1", 100_000, 110_000))
+    assert editor.take_hold(batch, [away]).tolist() == [False, False]
+    assert editor.take_hold(batch, [SignalEdit(here, ("ATAC",))]).tolist() == [False, False]
+    wider = SignalEdit(Interval("chr1", here.start, here.end + 1000), ("ATAC",), 1.0)
+    assert editor.take_hold(batch, [away, wider]).tolist() == [False, True]
+    assert editor.take_hold(batch, []).tolist() == [False, False]
+
+
 def test_a_track_without_data_stays_without(tmp_path, monkeypatch):
     nothing = random_track("DNase", 2)
     nothing.values["chr1"][:] = np.nan

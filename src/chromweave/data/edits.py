@@ -5,7 +5,7 @@ They are made on signal as it is stored, before any transform, so that a factor 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -153,13 +153,25 @@ class SignalEditor:
         DataError
             There is not one list for each window, or an edit is of a track that the windows do not have.
         """
-        lists = _lists(edits, len(batch))
+        return self._apply(self._placed(batch), _lists(edits, len(batch)))
+
+    def take_hold(
+        self, batch: MapTrackBatch, edits: Sequence[SignalEdit] | Sequence[Sequence[SignalEdit]]
+    ) -> Bool[Tensor, " batch"]:
+        """Whether any edit of a window is of a step with data; parameters and errors as :meth:`edited`."""
+        windows, lists = self._placed(batch), _lists(edits, len(batch))
+        found = torch.zeros(len(batch), dtype=torch.bool, device=batch.tracks.device)
+        for now in _by_rank(lists):
+            found |= self._touched(windows, now).flatten(1).any(1)
+        return found
+
+    def _placed(self, batch: MapTrackBatch) -> _Windows:
         half = batch.contact_map.shape[-1] // 2
         per_bin = self.resolution // TRACK_WIDTH
         starts = (torch.stack([batch.x, batch.y], dim=1).long() - half) * per_bin
         segment = torch.arange(batch.tracks.shape[1] // 2, device=starts.device)
         step = (starts[:, :, None] + segment).flatten(1)
-        return self._apply(_Windows(step, batch.chrom, batch.tracks, batch.track_mask), lists)
+        return _Windows(step, batch.chrom, batch.tracks, batch.track_mask)
 
     def along(self, region: Interval, edits: Sequence[SignalEdit]) -> EditedTracks:
         """Signal of a region before and after edits; of each step that the region touches."""
@@ -176,28 +188,32 @@ class SignalEditor:
         return EditedTracks(before, self._apply(windows, [edits])[0].numpy())
 
     def _apply(self, windows: _Windows, lists: Sequence[Sequence[SignalEdit]]) -> Tensor:
-        signal = windows.signal
-        for rank in range(max(map(len, lists), default=0)):
-            now = [edits[rank] if rank < len(edits) else None for edits in lists]
-            signal = self._once(windows._replace(signal=signal), now)
-        return signal
+        for now in _by_rank(lists):
+            windows = windows._replace(signal=self._once(windows, now))
+        return windows.signal
 
     def _once(self, windows: _Windows, edits: Sequence[SignalEdit | None]) -> Tensor:
         """At most one edit in each window."""
-        chroms = [self.chromosomes[index] for index in windows.chrom.tolist()]
-        steps, which, factor = [], [], []
-        for edit, chrom in zip(edits, chroms, strict=True):
+        signal = windows.signal
+        factor = [np.nan if edit is None or edit.factor is None else edit.factor for edit in edits]
+        times = torch.tensor(factor, dtype=signal.dtype, device=signal.device)[:, None, None]
+        changed = torch.where(times.isnan(), self._backgrounds(windows, edits), signal * times)
+        return torch.where(self._touched(windows, edits), changed, signal)
+
+    def _touched(self, windows: _Windows, edits: Sequence[SignalEdit | None]) -> Tensor:
+        """What the edits take hold of, bool (windows, positions, tracks)."""
+        steps = []
+        for edit, chrom in zip(edits, self._chroms(windows), strict=True):
             here = edit is not None and edit.interval.chrom == chrom
             steps.append((edit.steps.start, edit.steps.stop) if edit is not None and here else (0, 0))
-            which.append(self._which(edit))
-            factor.append(np.nan if edit is None or edit.factor is None else edit.factor)
         device = windows.signal.device
         span = torch.tensor(steps, device=device)
         inside = (windows.step >= span[:, :1]) & (windows.step < span[:, 1:])
-        touched = inside[..., None] & torch.tensor(which, device=device)[:, None] & windows.mask
-        times = torch.tensor(factor, dtype=windows.signal.dtype, device=device)[:, None, None]
-        changed = torch.where(times.isnan(), self._backgrounds(edits, chroms, device), windows.signal * times)
-        return torch.where(touched, changed, windows.signal)
+        which = torch.tensor([self._which(edit) for edit in edits], device=device)
+        return inside[..., None] & which[:, None] & windows.mask
+
+    def _chroms(self, windows: _Windows) -> list[str]:
+        return [self.chromosomes[index] for index in windows.chrom.tolist()]
 
     def _which(self, edit: SignalEdit | None) -> list[bool]:
         """Which tracks an edit is of."""
@@ -211,16 +227,20 @@ class SignalEditor:
             )
         return [not edit.tracks or name in edit.tracks for name in self.tracks]
 
-    def _backgrounds(
-        self, edits: Sequence[SignalEdit | None], chroms: Sequence[str], device: torch.device
-    ) -> Tensor:
+    def _backgrounds(self, windows: _Windows, edits: Sequence[SignalEdit | None]) -> Tensor:
         """Background of each window that an edit takes signal from, (windows, 1, tracks)."""
         unused = np.zeros(len(self.tracks), np.float32)
         found = [
             self.background(chrom) if edit is not None and edit.factor is None else unused
-            for edit, chrom in zip(edits, chroms, strict=True)
+            for edit, chrom in zip(edits, self._chroms(windows), strict=True)
         ]
-        return torch.from_numpy(np.stack(found)).to(device)[:, None]
+        return torch.from_numpy(np.stack(found)).to(windows.signal.device)[:, None]
+
+
+def _by_rank(lists: Sequence[Sequence[SignalEdit]]) -> Iterator[list[SignalEdit | None]]:
+    """The first edit of each window, then the second of each, ...; None where there are no more."""
+    for rank in range(max(map(len, lists), default=0)):
+        yield [edits[rank] if rank < len(edits) else None for edits in lists]
 
 
 def _median(mean: np.ndarray) -> float:
