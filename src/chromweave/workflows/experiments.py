@@ -1,0 +1,407 @@
+"""What every experiment does: arms, each a training and a test of it, run once and laid in one table.
+
+All arms of an experiment get the same windows, tracks, budget and rule for seeds; what differs between them
+stands in columns of its own (see :mod:`chromweave.workflows.experiment_tables`).
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..data.store import RegionStore
+from ..data.windows import read_windows
+from ..errors import ConfigError, DataError, InterruptedTraining, ModelError
+from ..evaluation.table import Result, results_table
+from ..models.tasks import reads_tracks
+from ..progress import notify, track
+from ..provenance import start_run
+from ..training.checkpoint import CONFIG, read_description
+from .evaluate import EvaluateConfig, evaluate
+from .experiment_steps import identity, once, training_settings
+from .finetuning import Task, finetune
+from .foundation import pretrain
+from .foundation_settings import FinetuneConfig, PretrainConfig
+from .model_input import ModelInput, shared_tracks
+from .networks import PRETRAIN, TASKS, network_config
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "Arm",
+    "Bench",
+    "Fitting",
+    "Outcome",
+    "Pretraining",
+    "Verbs",
+    "alike",
+    "consecutive",
+    "one_process",
+    "open_bench",
+    "read",
+    "reading",
+    "require_samples",
+]
+
+_FOLDERS = ("windows", "stores", "pretraining", "runs", "evaluations")
+
+
+@dataclass(frozen=True)
+class Verbs:
+    """What arms are made with; tests put cheaper ones in their place."""
+
+    pretrain: Callable[..., Any] = pretrain
+    finetune: Callable[..., Any] = finetune
+    evaluate: Callable[..., pd.DataFrame] = evaluate
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """A pre-training that arms share: its name in the experiment, and what it is given."""
+
+    name: str
+    stores: tuple[Path, ...]
+    windows: tuple[Path, ...]
+    config: PretrainConfig
+    seed: int
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A fine-tuning: its name in the experiment, and what it is given."""
+
+    name: str
+    task: Task
+    store: Path
+    windows: Path
+    config: FinetuneConfig
+    seed: int
+    pretrained: Path | Pretraining | None = None
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One row of an experiment before it is run.
+
+    Parameters
+    ----------
+    name
+        Names its folder.
+    conditions
+        What sets the arm apart: values of the experiment's own columns.
+    model
+        What is tested: a run folder, or the training that makes one. None where there cannot be one.
+    store, windows
+        What it is tested on, on the split ``test``.
+    seed
+        Of the training, for the table.
+    trivial
+        The columns' values in the trivial rows, which several arms may share.
+    trivial_from
+        Store and windows that the trivial rows learn from, if they are another cell line's.
+    missing
+        Why the arm cannot be run; empty where it can.
+    """
+
+    name: str
+    conditions: Mapping[str, Any]
+    model: Path | Fitting | None
+    store: Path
+    windows: Path
+    seed: int
+    trivial: Mapping[str, Any]
+    trivial_from: tuple[Path, Path] | None = None
+    missing: str = ""
+
+
+class Outcome(NamedTuple):
+    """An arm and its scores (schema `RESULTS`); None where it could not be run."""
+
+    arm: Arm
+    scores: pd.DataFrame | None
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where the arms of one experiment are run, and with what.
+
+    Parameters
+    ----------
+    out
+        Folder of the experiment: ``runs/``, ``evaluations/``, and what is derived from the input.
+    seed
+        Of every evaluation: all arms are judged over the same resampled blocks.
+    verbs
+        Pre-training, fine-tuning, evaluation.
+    evaluation
+        Split and blocks.
+    """
+
+    out: Path
+    seed: int
+    verbs: Verbs = field(default_factory=Verbs)
+    evaluation: EvaluateConfig = field(default_factory=EvaluateConfig)
+
+    def run(self, arms: Sequence[Arm]) -> list[Outcome]:
+        """Train and evaluate every arm that is not complete.
+
+        Raises
+        ------
+        ConfigError
+            An arm is there, made with other settings; or none can be run.
+        InterruptedTraining
+            The process was asked to end; the same call goes on from there.
+        """
+        if arms and all(arm.missing for arm in arms):
+            raise ConfigError(f"no arm can be run: {arms[0].missing}")
+        outcomes = []
+        for number, arm in enumerate(track(arms, "experiment", unit="arms"), 1):
+            notify(f"arm {number} of {len(arms)}: {arm.name}" + (f": {arm.missing}" if arm.missing else ""))
+            outcomes.append(Outcome(arm, None if arm.missing else self._scores(arm)))
+        return outcomes
+
+    def pretrained(self, wanted: Path | Pretraining | None) -> Path | None:
+        """Run folder of a pre-training, made now if it is not there."""
+        if not isinstance(wanted, Pretraining):
+            return wanted
+        run = self.out / "pretraining" / wanted.name
+        settings = {
+            "stores": [identity(store) for store in wanted.stores],
+            "windows": [identity(table) for table in wanted.windows],
+            "config": training_settings(wanted.config),
+            "seed": wanted.seed,
+        }
+        call = {
+            "stores": wanted.stores,
+            "windows": wanted.windows,
+            "config": wanted.config,
+            "seed": wanted.seed,
+        }
+        once(run, settings, lambda begun: _trained(self.verbs.pretrain, run, call, begun))
+        return run
+
+    def trained(self, wanted: Path | Fitting) -> Path:
+        """Run folder of a fine-tuning, made now if it is not there."""
+        if not isinstance(wanted, Fitting):
+            return wanted
+        pretrained = self.pretrained(wanted.pretrained)
+        run = self.out / "runs" / wanted.name
+        settings = {
+            "task": wanted.task,
+            "store": identity(wanted.store),
+            "windows": identity(wanted.windows),
+            "pretrained": identity(pretrained),
+            "config": training_settings(wanted.config),
+            "seed": wanted.seed,
+        }
+        call = {
+            "stores": wanted.store,
+            "windows": wanted.windows,
+            "task": wanted.task,
+            "pretrained": pretrained,
+            "config": wanted.config,
+            "seed": wanted.seed,
+        }
+        once(run, settings, lambda begun: _trained(self.verbs.finetune, run, call, begun))
+        return run
+
+    def _scores(self, arm: Arm) -> pd.DataFrame:
+        assert arm.model is not None
+        model = self.trained(arm.model)
+        out = self.out / "evaluations" / arm.name
+        more = {}
+        if arm.trivial_from is not None:
+            more = {"trivial_store": arm.trivial_from[0], "trivial_windows": arm.trivial_from[1]}
+        settings = {
+            "model": identity(model),
+            "store": identity(arm.store),
+            "windows": identity(arm.windows),
+            **{name: identity(path) for name, path in more.items()},
+            "seed": self.seed,
+            "config": asdict(self.evaluation),
+        }
+
+        def make(begun: bool) -> list[dict[str, Any]]:
+            table = self.verbs.evaluate(
+                out,
+                model=model,
+                store=arm.store,
+                windows=arm.windows,
+                seed=self.seed,
+                config=self.evaluation,
+                **more,
+            )
+            out.mkdir(parents=True, exist_ok=True)
+            return _as_rows(table)
+
+        return _as_table(once(out, settings, make))
+
+
+def _trained(verb: Callable[..., Any], run: Path, call: Mapping[str, Any], begun: bool) -> dict[str, Any]:
+    """Train, from the last checkpoint if there is one; returns the seconds it took."""
+    resume = begun and (run / "checkpoints" / "last.ckpt").is_file()
+    began = time.monotonic()
+    try:
+        verb(run, **call, resume=resume)
+    except InterruptedTraining as error:
+        raise InterruptedTraining(
+            f"{run}: stopped by {error.signal}; the same command goes on from its last checkpoint.",
+            signal=error.signal,
+        ) from error
+    return {"seconds": round(time.monotonic() - began, 1)}
+
+
+def _as_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = results_table([]).columns
+    known = table[list(rows)].astype(object)
+    return known.where(known.notna(), None).to_dict("records")
+
+
+def _as_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    unknown: dict[str, Any] = dict.fromkeys(("value", "low", "high"), math.nan)
+    known = [{name: value for name, value in row.items() if value is not None} for row in rows]
+    return results_table(Result(**(unknown | row)) for row in known)
+
+
+def open_bench(
+    out: str | Path,
+    experiment: str,
+    config: Any,
+    *,
+    seed: int,
+    inputs: Sequence[str | Path],
+    overwrite: bool = False,
+    verbs: Verbs | None = None,
+    evaluation: EvaluateConfig | None = None,
+) -> Bench:
+    """The folder of an experiment, new or to be gone on with.
+
+    Parameters
+    ----------
+    out
+        The folder.
+    experiment
+        Which one; a folder of another is refused.
+    config
+        Its settings, a frozen dataclass, written as ``config.toml``.
+    seed, verbs, evaluation
+        As in :class:`Bench`.
+    inputs
+        Stores, windows and models; their checksums are kept.
+    overwrite
+        Delete what is there and start anew.
+
+    Raises
+    ------
+    OutputError
+        The folder holds something else.
+    """
+    folder = start_run(out, kind=f"experiment {experiment}", config=config, seed=seed, inputs=inputs)
+    if overwrite:
+        for name in _FOLDERS:
+            shutil.rmtree(folder / name, ignore_errors=True)
+    return Bench(folder, seed, verbs or Verbs(), evaluation or EvaluateConfig())
+
+
+def consecutive(seed: int, seeds: int) -> range:
+    """The seeds of an arm's repetitions.
+
+    Raises
+    ------
+    ConfigError
+        There is none.
+    """
+    if seeds < 1:
+        raise ConfigError(f"an arm needs at least one seed, not {seeds}.")
+    return range(seed, seed + seeds)
+
+
+def read(windows: str | Path, store: RegionStore, *splits: str) -> pd.DataFrame:
+    """Windows of some splits, refused if they are not of this store (of its assembly, if it has no map)."""
+    return read_windows(windows, store=store, splits=splits, contacts=bool(store.resolutions))
+
+
+def require_samples(task: Task, store: RegionStore, windows: str | Path) -> None:
+    """Refuse, before anything is trained, windows that could not be trained on or judged.
+
+    Raises
+    ------
+    DataError
+        A split is empty; or, for loops, has unlabelled windows or those of one label only.
+    """
+    if task not in TASKS:
+        raise ConfigError(f"no task {task!r}; there are {', '.join(TASKS)}.")
+    for split in ("train", "valid", "test"):
+        label = read(windows, store, split)["label"]
+        if not len(label):
+            raise DataError(
+                f"{windows}: has no window of the split {split!r}; an experiment needs all three, make "
+                "windows with a split that has them."
+            )
+        if task == "loops" and (label.isna().any() or label.nunique() != 2):
+            raise DataError(
+                f"{windows}: loops are learned from loops and others, all labelled; of the split {split!r} "
+                f"{int(label.isna().sum()):,} of {len(label):,} windows have no label; make windows with "
+                "--around loops."
+            )
+
+
+def alike(config: FinetuneConfig, task: Task, pretrained: str | Path) -> FinetuneConfig:
+    """Settings that give a model from scratch the size and the input of one from `pretrained`.
+
+    Raises
+    ------
+    ModelError
+        The folder holds no pre-trained model.
+    """
+    before = read_description(pretrained)
+    if before.kind != PRETRAIN:
+        raise ModelError(f"{pretrained}: holds a {before.kind!r} model; give a run folder of pretrain.")
+    given = ModelInput.parse(before.data, f"{pretrained}: {CONFIG}").augmented_as(config.transform).transform
+    if task == "contacts":
+        given = replace(given, contacts=config.transform.contacts)
+    own = {name: getattr(config.network, name) for name in ("head_dropout", "contact_mixing")}
+    return replace(config, network=replace(network_config(before.model), **own), transform=given)
+
+
+def reading(
+    config: FinetuneConfig, task: Task, stores: Sequence[RegionStore], *, whatever_mode: bool = False
+) -> FinetuneConfig:
+    """Settings that name the tracks read: those given, or all that `stores` share but the one predicted.
+
+    A mode that reads no track names none, unless another arm reads them (`whatever_mode`).
+
+    Raises
+    ------
+    ConfigError
+        Nothing is left to read.
+    DataError
+        The stores have no track in common.
+    """
+    if config.transform.tracks or not (whatever_mode or reads_tracks(config.mode)):
+        return config
+    target = config.signal if task == "expression" else None
+    tracks = tuple(name for name in shared_tracks(stores) if name != target)
+    if not tracks:
+        raise ConfigError(f"the stores share no track but {target}, which is to be predicted.")
+    return replace(config, transform=replace(config.transform, tracks=tracks))
+
+
+def one_process(config: FinetuneConfig | PretrainConfig) -> None:
+    """Refuse settings that spread a training: what follows it would be done by every process.
+
+    Raises
+    ------
+    ConfigError
+        There is more than one process.
+    """
+    if config.fit.processes > 1:
+        raise ConfigError(
+            "an experiment trains its arms one after another in one process; leave devices and nodes at 1."
+        )
