@@ -160,12 +160,13 @@ def open_mixing(by_contact=True, width=4):
     return module
 
 
-def set_gates(module, contact=LOG3, distance=THIRD, bias=LOG3):
+def set_gates(module, contact=(LOG3, 0, 0), distance=THIRD, bias=LOG3):
+    """All heads alike; `contact` weighs the contact itself, its 3 x 3 and its 7 x 7 neighbours' mean."""
     with torch.no_grad():
         module.distance_weight.fill_(distance)
         module.bias.fill_(bias)
         if module.contact_weight is not None:
-            module.contact_weight.fill_(contact)
+            module.contact_weight.copy_(torch.tensor(contact, dtype=torch.float64).expand(4, 3))
     return module
 
 
@@ -184,6 +185,31 @@ def test_contact_mixing_by_hand():
     torch.testing.assert_close(module(channels(4, 8, 12, 16), contacts), expected)
 
 
+@pytest.mark.parametrize("contact", [(0, LOG3, 0), (0, 0, LOG3), (0, LOG3 / 2, LOG3 / 2)])
+def test_contact_mixing_sees_means_of_squares(contact):
+    """Of two bins each square is the whole window, with a mean of 1: gates of 9/10, and 3/4 a bin away."""
+    module = set_gates(open_mixing(), contact)
+    contacts = torch.tensor([[[[2, 0], [1, 1]]]], dtype=torch.float64)
+    expected = channels(4 + 10.8 + 12, 8 + 9 + 14.4, 12 + 3.6 + 6, 16 + 3 + 7.2)
+    torch.testing.assert_close(module(channels(4, 8, 12, 16), contacts), expected)
+
+
+@pytest.mark.parametrize(("place", "reach"), [(0, 0), (1, 1), (2, 3)])
+def test_a_contact_is_heard_as_far_as_its_square(place, reach):
+    """A pixel at (5, 2) of ten bins: rows within reach of 5 hear another sum, and columns within that of 2."""
+    weights = [0, 0, 0]
+    weights[place] = 1
+    module = set_gates(open_mixing(), weights)
+    contacts = torch.zeros(1, 1, 10, 10, dtype=torch.float64)
+    one = contacts.clone()
+    one[0, 0, 5, 2] = 9
+    x = torch.ones(1, 20, 4, dtype=torch.float64)
+    changed = (module(x, one) - module(x, contacts)).abs().amax(-1)[0] > 1e-9
+    rows, columns = (half.nonzero().flatten().tolist() for half in changed.chunk(2))
+    assert rows == list(range(5 - reach, 6 + reach))
+    assert columns == list(range(max(2 - reach, 0), 3 + reach))
+
+
 @pytest.mark.parametrize("by_contact", [False, True])
 def test_without_a_map_distance_alone_opens_gates(by_contact):
     """3/4 on the diagonal, 1/2 a bin away."""
@@ -195,7 +221,7 @@ def test_without_a_map_distance_alone_opens_gates(by_contact):
 def test_each_head_has_gates_of_its_own():
     module = set_gates(open_mixing())
     with torch.no_grad():
-        module.contact_weight.copy_(torch.tensor([0, LOG3, 0, 0]))
+        module.contact_weight.copy_(torch.tensor([0, LOG3, 0, 0])[:, None] * torch.tensor([1, 0, 0]))
     contacts = torch.zeros(1, 1, 2, 2, dtype=torch.float64)
     contacts[..., 0, 1] = 1
     change = module(channels(4, 8, 12, 16), contacts) - module(channels(4, 8, 12, 16), 0 * contacts)
