@@ -46,25 +46,30 @@ PRETRAIN_FITS = {
     "paper-128": _PAPER_PRETRAIN,
     "paper-256": _PAPER_PRETRAIN,
 }
-_TINY = FitConfig(epochs=16, batch_size=32, learning_rate=1e-3, warmup_steps=30, patience=8)
-_SMALL = FitConfig(epochs=50, batch_size=64, learning_rate=2e-4, warmup_steps=100, patience=8)
-# A rate that falls to nothing ends the swings from epoch to epoch that a steady one leaves in correlations.
-_TINY_REGRESSION = replace(_TINY, schedule="cosine", final_rate=0.02)
-_SMALL_REGRESSION = replace(_SMALL, epochs=30, schedule="cosine", final_rate=0.02)
+# A rate that falls to nothing ends the swings from epoch to epoch that a steady one leaves in the scores.
+_TINY = FitConfig(
+    epochs=16,
+    batch_size=32,
+    learning_rate=1e-3,
+    warmup_steps=30,
+    patience=8,
+    schedule="cosine",
+    final_rate=0.02,
+)
+_SMALL = FitConfig(
+    epochs=30,
+    batch_size=64,
+    learning_rate=2e-4,
+    warmup_steps=100,
+    patience=8,
+    schedule="cosine",
+    final_rate=0.02,
+)
+_TASK_FITS = {"tiny": _TINY, "small": _SMALL, "paper-128": _PAPER_TASK, "paper-256": _PAPER_TASK}
 FINETUNE_FITS: Mapping[str, Mapping[str, FitConfig]] = {
-    "loops": {"tiny": _TINY, "small": _SMALL, "paper-128": _PAPER_TASK, "paper-256": _PAPER_TASK},
-    "contacts": {
-        "tiny": _TINY_REGRESSION,
-        "small": _SMALL_REGRESSION,
-        "paper-128": _PAPER_TASK,
-        "paper-256": _PAPER_TASK,
-    },
-    "expression": {
-        "tiny": _TINY_REGRESSION,
-        "small": _SMALL_REGRESSION,
-        "paper-128": _PAPER_EXPRESSION,
-        "paper-256": _PAPER_EXPRESSION,
-    },
+    "loops": _TASK_FITS,
+    "contacts": _TASK_FITS,
+    "expression": _TASK_FITS | {"paper-128": _PAPER_EXPRESSION, "paper-256": _PAPER_EXPRESSION},
 }
 
 # A window's pooled tokens say where in it something is only if the tokens know where they stand; and maps
