@@ -31,6 +31,7 @@ SIGNAL = "CAGE"
 SPLIT = ("--valid-chrom", "chr4", "--test-chrom", "chr5", "--test-chrom", "chr6")
 RATIOS = ("0.001", "0.01", "0.1")
 DRAWS = 3
+PRETRAIN_EPOCHS = "8"
 
 ARMS = {
     "loops": {
@@ -94,7 +95,16 @@ def steps(folder: Path, seed: int, preset: str) -> Iterator[Step]:
     chosen = ("--preset", preset, "--seed", str(seed))
     yield Step(
         folder / "pretrain" / "config.json",
-        ("pretrain", f"{folder}/pretrain", *both, *tracks, *chosen, *resumed(folder / "pretrain")),
+        (
+            "pretrain",
+            f"{folder}/pretrain",
+            *both,
+            *tracks,
+            *chosen,
+            "--epochs",
+            PRETRAIN_EPOCHS,
+            *resumed(folder / "pretrain"),
+        ),
     )
     for task, arms in ARMS.items():
         windows = "loops" if task == "loops" else "tss"

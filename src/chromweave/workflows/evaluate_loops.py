@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..errors import DataError
-from ..evaluation.bootstrap import block_bootstrap, genome_blocks
+from ..evaluation.bootstrap import BootstrapConfig, block_bootstrap, genome_blocks
 from ..evaluation.calibration import expected_calibration_error
 from ..evaluation.classification import (
     at_fdr,
@@ -48,6 +48,7 @@ _COLUMNS = dict(zip(TRIVIAL_LOOP_ROWS, ("distance", "centre", "centre_oe", "oe_5
 _PROBABILITIES = ("model", TRIVIAL_LOOP_ROWS[-1])
 _SHOWN = ("auroc", "auroc_distance_matched", "average_precision")
 _FDR = 0.05
+_FEW_DRAWS = BootstrapConfig(draws=200)  # of the many strata
 
 
 class _Metric(NamedTuple):
@@ -196,7 +197,9 @@ def _results(scores: pd.DataFrame, method: str, seed: int, config: EvaluateConfi
         _result(scores, method, name, metric, "all", seed, config) for name, metric in metrics.items()
     ]  # fmt: skip
     for stratum, rows in _strata(scores).items():
-        found.append(_result(scores[rows], method, "auroc", _RANKING["auroc"], stratum, seed, config))
+        found.append(
+            _result(scores[rows], method, "auroc", _RANKING["auroc"], stratum, seed, config, _FEW_DRAWS)
+        )
     return found
 
 
@@ -218,10 +221,11 @@ def _result(
     stratum: str,
     seed: int,
     config: EvaluateConfig,
+    bootstrap: BootstrapConfig | None = None,
 ) -> Result:
     columns = {**scores, "score": scores[method]}
     samples = [np.asarray(columns[column], dtype=float) for column in metric.columns]
-    estimate = block_bootstrap(metric.of, samples, _blocks(scores, config), seed=seed)
+    estimate = block_bootstrap(metric.of, samples, _blocks(scores, config), seed=seed, config=bootstrap)
     return Result.of("loops", method, name, estimate, stratum=stratum, seed=seed)
 
 
