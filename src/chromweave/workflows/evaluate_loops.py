@@ -48,6 +48,7 @@ _COLUMNS = dict(zip(TRIVIAL_LOOP_ROWS, ("distance", "centre", "centre_oe", "oe_5
 _PROBABILITIES = ("model", TRIVIAL_LOOP_ROWS[-1])
 _SHOWN = ("auroc", "auroc_distance_matched", "average_precision")
 _FDR = 0.05
+_COMPLETE = "no masked bin"
 _FEW_DRAWS = BootstrapConfig(draws=200)  # of the many strata
 
 
@@ -120,7 +121,9 @@ def evaluate_loops(
     figures: dict[str, Callable[[pd.DataFrame], Figure]] = {
         "": lambda table: evaluation_figure(_of_methods(table, methods, _SHOWN), trivial=TRIVIAL_LOOP_ROWS),
         "distances": lambda table: strata_figure(
-            _of_methods(table, methods, ("auroc",)), "auroc", trivial=TRIVIAL_LOOP_ROWS
+            _of_methods(table[table["stratum"] != _COMPLETE], methods, ("auroc",)),
+            "auroc",
+            trivial=TRIVIAL_LOOP_ROWS,
         ),
         "calibration": lambda _: calibration_figure(_curves(scores, methods)),
     }
@@ -206,7 +209,7 @@ def _results(scores: pd.DataFrame, method: str, seed: int, config: EvaluateConfi
 def _strata(scores: pd.DataFrame) -> Mapping[str, np.ndarray]:
     """Windows by distance, and those without a masked bin; strata of fewer than ten windows are left out."""
     distance = scores["distance"].to_numpy()
-    chosen = {"no masked bin": scores["complete"].to_numpy()}
+    chosen = {_COMPLETE: scores["complete"].to_numpy()}
     for low, high in pairwise(LOOP_DISTANCES):
         name = f"{low // 1000} to {high // 1000} kb"
         chosen[name] = (distance >= low) & ((distance < high) | (high == LOOP_DISTANCES[-1]))
