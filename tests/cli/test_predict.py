@@ -3,6 +3,7 @@
 import json
 
 import cooler
+import pandas as pd
 import pytest
 
 from chromweave.cli import main as cli
@@ -16,6 +17,7 @@ def place(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         track_store(patch, folder / "a.store")
     save_untrained(folder / "maps", "contacts")
+    save_untrained(folder / "loops", "loops")
     return folder
 
 
@@ -44,6 +46,22 @@ def test_contacts(here, capsys):
     assert "left out, as shorter than a window" in said
 
 
+def test_loops(here, capsys, tmp_path):
+    pairs = (
+        "chr1\t20500\t21000\tchr1\t9000\t9100\nchr1\t1\t9\tchr2\t1\t9\nchr2\t8000\t9000\tchr2\t9000\t9001\n"
+    )
+    (tmp_path / "pairs.bedpe").write_text(pairs)
+    words = ("predict", "loops", "p.bedpe", "--model", here / "loops", "--store", here / "a.store")
+    done, said = run(capsys, *words, "--loops", "pairs.bedpe")
+    assert done == {
+        "file": "p.bedpe", "pairs": 3, "scored": 2, "not_scored": {"between two chromosomes": 1},
+    }  # fmt: skip
+    assert "2 of 3 pairs scored: p.bedpe" in said
+    table = pd.read_csv("p.bedpe", sep="\t", na_values=".")
+    assert table["start1"].tolist() == [20500, 1, 8000]
+    assert table["probability"].isna().tolist() == [False, True, False]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -51,7 +69,13 @@ def test_contacts(here, capsys):
         (["contacts", "p.mcool", "--model", "{here}/maps", "--chrom", "chrQ"], "chrQ"),
         (["contacts", "p.mcool", "--model", "{here}/maps", "--step", "1500"], "multiple of the bins' 1,000"),
         (["contacts", "p.mcool", "--model", "{here}/maps", "--max-distance", "50000"], "15,000 bp at most"),
+        (["contacts", "p.mcool", "--model", "{here}/loops"], "holds a 'mixhic-loops' model"),
         (["contacts", "p.mcool"], "--model"),
+        (
+            ["loops", "p.bedpe", "--model", "{here}/loops", "--loops", "none.bedpe"],
+            "none.bedpe: no such file",
+        ),
+        (["loops", "p.bedpe", "--model", "{here}/maps", "--loops", "none.bedpe"], "'mixhic-contacts' model"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(here, words, sentence, capsys, tmp_path):

@@ -25,6 +25,7 @@ BatchOption = Annotated[int, typer.Option("--batch-size", help="Windows at a tim
 def register(app: typer.Typer) -> None:
     """Add this module's commands to `app`."""
     predict.command("contacts")(contacts)
+    predict.command("loops")(loops)
     app.add_typer(predict, name="predict")
 
 
@@ -60,5 +61,29 @@ def contacts(
             "resolutions": list(done.resolutions),
             "max_distance": done.max_distance,
             "step": done.step,
+        }
+    )
+
+
+def loops(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="Scored pairs to write.", metavar="OUT.bedpe")],
+    model: ModelOption,
+    store: StoreOption,
+    pairs: Annotated[
+        Path, typer.Option("--loops", help="Pairs of anchors (BEDPE, Juicebox).", metavar="PAIRS.bedpe")
+    ],
+    batch_size: BatchOption = 256,
+) -> None:
+    """Score given pairs of anchors: the probability that each is a loop, line by line."""
+    from ..workflows.pair_scoring import predict_loops
+
+    done = predict_loops(out, model=model, store=store, loops=pairs, batch_size=batch_size)
+    context.obj.show(
+        {
+            "file": str(out),
+            "pairs": len(done.table),
+            "scored": done.scored,
+            "not_scored": done.reasons or "none",
         }
     )

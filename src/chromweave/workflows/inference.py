@@ -176,8 +176,11 @@ def bins_with_data(batch: MapTrackBatch) -> np.ndarray:
     return torch.stack([known.any(2), known.any(1)], dim=1).numpy()
 
 
-def window_table(chrom: str, x: np.ndarray, y: np.ndarray, resolution: int) -> pd.DataFrame:
-    """Windows of one chromosome around anchor bins (x, y), as :data:`schemas.WINDOWS` without labels."""
+def window_table(chrom: str | np.ndarray, x: np.ndarray, y: np.ndarray, resolution: int) -> pd.DataFrame:
+    """Windows around anchor bins (x, y) of one chromosome or of each its own, without labels.
+
+    Columns as in :data:`schemas.WINDOWS`; a table that names no store, resolution or protocol.
+    """
     import pandas as pd
 
     return pd.DataFrame(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,37 +13,40 @@ import torch
 
 from .. import config as configs
 from ..analysis.loops import Candidates, candidates, cluster
-from ..data.dataset import WindowDataset, loader
+from ..batch import Prediction
 from ..data.store import RegionStore
+from ..errors import ModelError
 from ..files import write_json
 from ..io.pairs import write_bedpe
-from ..progress import notify, track
+from ..progress import notify
 from ..provenance import describe_inputs, describe_process
-from ..training.checkpoint import LoadedModel
+from ..training.checkpoint import CONFIG, LoadedModel
 from .foundation_settings import LoopCallConfig
+from .inference import TaskModel, window_table
 from .model_input import ModelInput, StoreLike, open_stores
 from .networks import load_task
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["call_loops", "score_windows"]
+__all__ = ["call_loops", "score_windows", "temperature_of"]
 
 
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def temperature_of(task: TaskModel) -> float:
+    """What a loop model's logits are divided by, so that its probabilities are calibrated; 1 if it has none.
 
-
-def _probabilities(
-    loaded: LoadedModel, windows: WindowDataset, batch_size: int, description: str
-) -> Iterator[np.ndarray]:
-    device = _device()
-    network = loaded.network.to(device)
-    batches = loader(windows, batch_size)
-    with torch.inference_mode():
-        for batch in track(batches, description, total=len(batches), unit="batch"):
-            moved = batch.to(device)
-            yield network(moved.contact_map, moved.tracks).value.float().cpu().numpy()
+    Raises
+    ------
+    ModelError
+        It is not above 0.
+    """
+    value = task.model.get("temperature", 1.0)
+    if not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ModelError(
+            f"the model {task.name}: its temperature is {value!r}, where a number above 0 is needed; its "
+            f"{CONFIG} is damaged."
+        )
+    return float(value)
 
 
 def score_windows(
@@ -53,14 +57,14 @@ def score_windows(
     batch_size: int = 256,
     description: str = "scoring windows",
 ) -> np.ndarray:
-    """Probability of a loop at the centre of each window.
+    """Calibrated probability of a loop at the centre of each window: sigmoid(logit / temperature).
 
     Parameters
     ----------
     model
         Run folder of :func:`finetune`, or the model itself.
     store
-        Where the windows are cut from.
+        Where the windows are cut from; contacts only where the model reads them, and tracks likewise.
     table
         :data:`schemas.WINDOWS`; labels are not looked at.
     batch_size
@@ -78,16 +82,21 @@ def score_windows(
     ModelError
         The folder holds no loop model, or the store does not fit it.
     """
-    loaded = model if isinstance(model, LoadedModel) else load_task(model, "loops")
+    task = TaskModel.of(model, "loops")
+    temperature = temperature_of(task)
     (opened,) = open_stores(store)
-    given = ModelInput.parse(loaded.description.data, "config.json: data")
-    given.check(opened, "at hand" if isinstance(model, LoadedModel) else model)
+    task.check(opened)
     if not len(table):
         return np.empty(0, np.float32)
     if table.attrs:
-        given.check_windows(table, "at hand" if isinstance(model, LoadedModel) else model)
-    windows = given.dataset([opened], [table], "predict")
-    return np.concatenate(list(_probabilities(loaded, windows, batch_size, description)))
+        task.given.check_windows(table, task.name)
+    answers = task.answers(task.windows(opened, table), batch_size, description)
+    return np.concatenate([_probability(answer.prediction, temperature) for answer in answers])
+
+
+def _probability(prediction: Prediction, temperature: float) -> np.ndarray:
+    assert prediction.logit is not None
+    return torch.sigmoid(prediction.logit.float() / temperature).cpu().numpy()
 
 
 def call_loops(
@@ -168,7 +177,7 @@ def _call_chromosome(
         candidates(layer, weight=weight, config=config.candidates), layer.n_bins, given.window_bins
     )
     probability = score_windows(
-        loaded, store, _candidate_windows(found, chrom, given),
+        loaded, store, window_table(chrom, found.x_bins, found.y_bins, given.resolution),
         batch_size=config.batch_size, description=f"scoring {len(found):,} candidates of {chrom}",
     )  # fmt: skip
     return cluster(
@@ -185,18 +194,3 @@ def _inside(found: Candidates, n_bins: int, window_bins: int) -> Candidates:
     """Candidates whose windows lie within the chromosome."""
     half = window_bins // 2
     return found[(found.x_bins >= half) & (found.y_bins + half <= n_bins)]
-
-
-def _candidate_windows(found: Candidates, chrom: str, given: ModelInput) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(
-        {
-            "chrom": chrom,
-            "x": found.x_bins.astype(np.int64) * given.resolution,
-            "y": found.y_bins.astype(np.int64) * given.resolution,
-            "label": np.nan,
-            "split": "test",
-            "kind": "candidate",
-        }
-    )
