@@ -1,0 +1,303 @@
+"""Arms are run once, go on where they were interrupted, and are refused where they were made otherwise."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from chromweave.data.transforms import WindowTransform
+from chromweave.data.windows import loop_windows, read_windows, write_windows
+from chromweave.errors import ConfigError, DataError, InterruptedTraining, ModelError, OutputError
+from chromweave.files import write_json
+from chromweave.models.mixhic import MixHicConfig
+from chromweave.progress import reporting
+from chromweave.training.engine import FitConfig
+from chromweave.workflows.evaluate import EvaluateConfig
+from chromweave.workflows.experiments import (
+    Arm,
+    Fitting,
+    Pretraining,
+    alike,
+    consecutive,
+    one_process,
+    open_bench,
+    read,
+    reading,
+    require_samples,
+)
+from chromweave.workflows.foundation_settings import FinetuneConfig, PretrainConfig
+from chromweave.workflows.model_input import ModelInput
+from tests.fakes_experiments import Laboratory, News, fake_run
+from tests.fakes_loops import RESOLUTION, SPLIT, WINDOW_BINS, loop_store, planted
+
+CONFIG = FinetuneConfig.preset("tiny", epochs=2)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A store, its windows, and those without labels."""
+    folder = tmp_path_factory.mktemp("experiments")
+    with pytest.MonkeyPatch.context() as patch:
+        store = loop_store(patch, folder / "a.store")
+    table = loop_windows(store, planted(), SPLIT, window_bins=WINDOW_BINS, resolution=RESOLUTION).table
+    write_windows(folder / "loops.parquet", table)
+    return folder
+
+
+def fitting(place, name="one", config=CONFIG, **changes):
+    return Fitting(
+        **{
+            "name": name,
+            "task": "loops",
+            "store": place / "a.store",
+            "windows": place / "loops.parquet",
+            "config": config,
+            "seed": 3,
+            **changes,
+        }
+    )
+
+
+def arm(place, name="one", model=None, **changes):
+    return Arm(
+        **{
+            "name": name,
+            "conditions": {"start": name},
+            "model": model or fitting(place, name),
+            "store": place / "a.store",
+            "windows": place / "loops.parquet",
+            "seed": 3,
+            "trivial": {"start": "none"},
+            **changes,
+        }
+    )
+
+
+def bench(out, lab, **changes):
+    return open_bench(out, "toy", CONFIG, **{"seed": 7, "inputs": [], "verbs": lab.verbs, **changes})
+
+
+def test_an_arm_is_trained_and_evaluated_once(place, tmp_path):
+    lab = Laboratory(score=lambda trained, asked: 0.5 + trained["seed"] / 100)
+    first = bench(tmp_path / "out", lab).run([arm(place)])
+    (again,) = bench(tmp_path / "out", lab).run([arm(place)])
+    (call,), (asked,) = lab.trained, lab.evaluated
+    assert call["run"] == tmp_path / "out" / "runs" / "one"
+    assert (call["seed"], call["task"], call["resume"], call["pretrained"]) == (3, "loops", False, None)
+    assert call["config"] == CONFIG
+    assert (asked["model"], asked["seed"]) == (call["run"], 7)
+    assert asked["config"] == EvaluateConfig()
+    assert "trivial_store" not in asked
+    assert again.scores["value"][0] == 0.53
+    pd.testing.assert_frame_equal(first[0].scores, again.scores)
+
+
+def test_a_training_serves_several_arms(place, tmp_path):
+    lab, shared = Laboratory(), fitting(place)
+    bench(tmp_path / "out", lab).run([arm(place, "a", shared), arm(place, "b", shared)])
+    assert len(lab.trained) == 1
+    assert [call["out"].name for call in lab.evaluated] == ["a", "b"]
+
+
+def test_a_pretraining_is_shared_and_its_settings_are_part_of_what_follows(place, tmp_path):
+    def arms(epochs):
+        config = PretrainConfig.preset("tiny", epochs=epochs)
+        source = Pretraining("full", (place / "a.store",), (place / "loops.parquet",), config, 1)
+        return [arm(place, name, fitting(place, name, pretrained=source)) for name in ("a", "b")]
+
+    lab = Laboratory()
+    bench(tmp_path / "out", lab).run(arms(3))
+    (before,) = lab.pretrained
+    assert (before["config"].fit.epochs, before["seed"]) == (3, 1)
+    assert [call["pretrained"] for call in lab.trained] == [before["run"]] * 2
+    with pytest.raises(ConfigError, match=r"config\.fit\.epochs was 3, and is 4"):
+        bench(tmp_path / "out", lab).run(arms(4))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_interrupted_training_goes_on_if_it_left_a_checkpoint(place, tmp_path, kept):
+    def interrupted(call):
+        if kept:
+            (call["run"] / "checkpoints").mkdir()
+            (call["run"] / "checkpoints" / "last.ckpt").write_text("")
+        raise InterruptedTraining("stopped; go on with --resume.", signal="Ctrl-C")
+
+    lab = Laboratory(fail=interrupted)
+    with pytest.raises(InterruptedTraining, match="stopped by Ctrl-C; the same command goes on") as caught:
+        bench(tmp_path / "out", lab).run([arm(place)])
+    assert caught.value.signal == "Ctrl-C"
+    lab.fail = lambda call: None
+    bench(tmp_path / "out", lab).run([arm(place)])
+    assert [call["resume"] for call in lab.trained] == [False, kept]
+    assert len(lab.evaluated) == 1
+
+
+def test_an_evaluation_that_broke_off_does_not_train_again(place, tmp_path):
+    def broken(trained, asked):
+        raise DataError("no window can be judged")
+
+    lab = Laboratory(score=broken)
+    with pytest.raises(DataError, match="judged"):
+        bench(tmp_path / "out", lab).run([arm(place)])
+    lab.score = lambda trained, asked: 0.5
+    bench(tmp_path / "out", lab).run([arm(place)])
+    assert (len(lab.trained), len(lab.evaluated)) == (1, 2)
+
+
+def changed_config(place):
+    return arm(place, model=fitting(place, config=FinetuneConfig.preset("tiny", epochs=5)))
+
+
+def changed_seed(place):
+    return arm(place, model=fitting(place, seed=4))
+
+
+def changed_windows(place):
+    table = read_windows(place / "loops.parquet", splits=["train", "valid", "test"])
+    write_windows(place / "fewer.parquet", table.iloc[2:])
+    return arm(place, windows=place / "fewer.parquet")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (changed_config, r"runs/one: .*config\.fit\.epochs was 2, and is 5"),
+        (changed_seed, "runs/one: .*seed was 3, and is 4"),
+        (changed_windows, "evaluations/one: .*windows has another content"),
+    ],
+)
+def test_other_settings_need_another_folder_or_overwrite(place, tmp_path, change, said):
+    lab = Laboratory()
+    bench(tmp_path / "out", lab).run([arm(place)])
+    with pytest.raises(ConfigError, match=said):
+        bench(tmp_path / "out", lab).run([change(place)])
+    bench(tmp_path / "out", lab, overwrite=True).run([change(place)])
+    assert len(lab.trained) == 2
+
+
+def test_other_blocks_are_other_settings(place, tmp_path):
+    lab = Laboratory()
+    bench(tmp_path / "out", lab).run([arm(place)])
+    with pytest.raises(ConfigError, match=r"config\.block was 5000000, and is 1000"):
+        bench(tmp_path / "out", lab, evaluation=EvaluateConfig(block=1000)).run([arm(place)])
+
+
+def test_a_folder_of_something_else_is_left_alone(place, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    write_json(out / "run.json", {"kind": "demo"})
+    (out / "runs").mkdir()
+    with pytest.raises(OutputError, match="holds a 'demo' run"):
+        bench(out, Laboratory(), overwrite=True)
+    assert (out / "runs").is_dir()
+
+
+def test_progress_says_which_arm_of_how_many(place, tmp_path):
+    news = News()
+    with reporting(news):
+        outcomes = bench(tmp_path / "out", Laboratory()).run(
+            [arm(place, "a"), arm(place, "b", missing="no window is left")]
+        )
+    assert news.lines[0] == "arm 1 of 2: a"
+    assert "arm 2 of 2: b: no window is left" in news.lines
+    assert outcomes[0].scores is not None
+    assert outcomes[1].scores is None
+
+
+def test_without_any_arm_there_is_no_table(place, tmp_path):
+    with pytest.raises(ConfigError, match="no arm can be run: too few"):
+        bench(tmp_path / "out", Laboratory()).run([arm(place, missing="too few")])
+
+
+def test_trivial_rows_may_learn_elsewhere(place, tmp_path):
+    lab = Laboratory()
+    own = place / "a.store", place / "loops.parquet"
+    bench(tmp_path / "out", lab).run([arm(place, trivial_from=own)])
+    assert (lab.evaluated[0]["trivial_store"], lab.evaluated[0]["trivial_windows"]) == own
+
+
+def without(place, name, change):
+    table = read_windows(place / "loops.parquet", splits=["train", "valid", "test"])
+    changed = change(table)
+    changed.attrs = table.attrs
+    write_windows(place / name, changed)
+    return place / name
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda table: table[table["split"] != "test"], "has no window of the split 'test'"),
+        (lambda table: table.assign(label=float("nan")), "windows have no label"),
+        (lambda table: table[(table["split"] != "valid") | (table["label"] == 1)], "the split 'valid'"),
+    ],
+)
+def test_windows_that_could_not_be_judged_are_refused_before_any_training(place, change, said):
+    from chromweave.workflows.model_input import open_stores
+
+    (store,) = open_stores(place / "a.store")
+    path = without(place, "changed.parquet", change)
+    with pytest.raises(DataError, match=said):
+        require_samples("loops", store, path)
+    if "label" in said:
+        require_samples("contacts", store, path)
+
+
+def test_an_unknown_task(place):
+    with pytest.raises(ConfigError, match="no task 'tads'; there are loops, contacts, expression"):
+        require_samples("tads", None, place / "loops.parquet")
+
+
+def test_from_scratch_means_the_same_network_and_input(tmp_path):
+    network = MixHicConfig(channels=8, heads=1, depth=1, n_tracks=3, head_dropout=0.3)
+    transform = WindowTransform(contacts="log1p", tracks=("A", "B", "C"), augmentations=("jitter",))
+    source = fake_run(
+        tmp_path / "pre",
+        "mixhic-pretrain",
+        data=ModelInput("loopy", 5000, 16, transform),
+        network=network,
+    )
+    ours = alike(FinetuneConfig.preset("tiny"), "loops", source)
+    assert ours.network == replace(
+        network, **{n: getattr(CONFIG.network, n) for n in ("head_dropout", "contact_mixing")}
+    )
+    assert (ours.transform.contacts, ours.transform.tracks) == ("log1p", ("A", "B", "C"))
+    assert ours.transform.augmentations == CONFIG.transform.augmentations
+    contacts = alike(FinetuneConfig.preset("tiny", "contacts"), "contacts", source)
+    assert contacts.transform.contacts == "observed_expected"
+    other = fake_run(tmp_path / "loops", "mixhic-loops")
+    with pytest.raises(ModelError, match="holds a 'mixhic-loops' model; give a run folder of pretrain"):
+        alike(CONFIG, "loops", other)
+
+
+class Tracks:
+    def __init__(self, *names):
+        self.track_names, self.path = names, "x.store"
+
+
+def test_tracks_that_are_read():
+    stores = [Tracks("ATAC", "CAGE", "CTCF"), Tracks("CAGE", "ATAC")]
+    assert reading(CONFIG, "loops", stores).transform.tracks == ("ATAC", "CAGE")
+    assert reading(CONFIG, "expression", stores).transform.tracks == ("ATAC",)
+    named = replace(CONFIG, transform=replace(CONFIG.transform, tracks=("CTCF",)))
+    assert reading(named, "loops", stores) == named
+    silent = replace(CONFIG, mode="map")
+    assert reading(silent, "loops", stores) == silent
+    assert reading(silent, "loops", stores, whatever_mode=True).transform.tracks == ("ATAC", "CAGE")
+    with pytest.raises(ConfigError, match="no track but CAGE"):
+        reading(CONFIG, "expression", [Tracks("CAGE")])
+
+
+def test_small_refusals(place):
+    assert list(consecutive(5, 3)) == [5, 6, 7]
+    with pytest.raises(ConfigError, match="at least one seed"):
+        consecutive(5, 0)
+    one_process(CONFIG)
+    with pytest.raises(ConfigError, match="leave devices and nodes at 1"):
+        one_process(replace(CONFIG, fit=FitConfig(devices=2)))
+
+
+def test_windows_of_another_store_are_refused(place, tmp_path, monkeypatch):
+    other = loop_store(monkeypatch, tmp_path / "b.store", seed=1)
+    with pytest.raises(DataError, match="made for other contacts"):
+        read(place / "loops.parquet", other, "train")

@@ -1,0 +1,55 @@
+"""Places that were trained on, by hand and against looking at every pair."""
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chromweave.progress import reporting
+from chromweave.workflows.seen_places import seen_places, tell_seen_places
+from tests.fakes_experiments import News
+
+
+def table(*rows, bins=4, resolution=1000):
+    made = pd.DataFrame(rows, columns=["chrom", "x", "y"])
+    made.attrs = {"resolution": resolution, "window_bins": bins}
+    return made
+
+
+def test_by_hand():
+    """Sides of 4 kb around the middle of a bin: anchors 4 kb apart just touch end to end, 3 kb overlap."""
+    learned = table(("chr1", 10_000, 50_000))
+    judged = table(
+        ("chr1", 14_000, 14_000),  # end to end with the first side
+        ("chr1", 13_000, 90_000),
+        ("chr1", 90_000, 53_000),  # one side is enough
+        ("chr2", 10_000, 50_000),
+        ("chr1", 0, 30_000),
+    )
+    assert seen_places(judged, learned).tolist() == [False, True, True, False, False]
+    assert not seen_places(judged, learned.iloc[:0]).any()
+
+
+windows = st.lists(
+    st.tuples(st.sampled_from(["chr1", "chr2"]), st.integers(0, 60), st.integers(0, 60)), max_size=12
+)
+
+
+@given(windows, windows, st.integers(1, 9), st.integers(1, 9))
+def test_against_every_pair(judged, learned, bins, others):
+    first = table(*((c, 1000 * x, 1000 * y) for c, x, y in judged), bins=bins)
+    second = table(*((c, 1000 * x, 1000 * y) for c, x, y in learned), bins=others)
+    expected = [
+        any(c == d and abs(a - b) < (bins + others) / 2 for d, *sides in learned for a in own for b in sides)
+        for c, *own in judged
+    ]
+    assert seen_places(first, second).tolist() == expected
+
+
+@pytest.mark.parametrize(("at", "lines"), [(10_000, 1), (40_000, 0)])
+def test_it_is_said_only_where_there_are_any(at, lines):
+    news = News()
+    with reporting(news):
+        count = tell_seen_places("A on B", table(("chr1", at, at)), table(("chr1", 10_000, 12_000)))
+    assert (count, len(news.lines)) == (lines, lines)
+    assert all("A on B: 1 of 1 test windows touch" in line for line in news.lines)
