@@ -232,6 +232,10 @@ def finetune(
     signal: Annotated[
         str | None, typer.Option(help="Track that --task expression predicts. [default: CAGE]")
     ] = None,
+    least_known: Annotated[
+        float | None,
+        typer.Option(help="Part of a bin that --signal must cover for the bin to count. [default: 0.5]"),
+    ] = None,
     target: Annotated[
         Literal["observed_expected", "log1p", "clip"] | None,
         typer.Option(
@@ -262,12 +266,20 @@ def finetune(
 
     changes = _changes(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     if config is not None:
-        given = _changes(preset=preset, mode=mode, tune=tune, signal=signal, target=target, **changes)
+        given = _changes(
+            preset=preset,
+            mode=mode,
+            tune=tune,
+            signal=signal,
+            least_known=least_known,
+            target=target,
+            **changes,
+        )
         _no_preset_changes(config, given)
         settings = configs.load(foundation.FinetuneConfig, config)
     else:
         settings = foundation.FinetuneConfig.preset(preset or "tiny", task, mode, **changes)
-        settings = replace(settings, **_changes(tune=tune, signal=signal))
+        settings = replace(settings, **_changes(tune=tune, signal=signal, least_known=least_known))
     if target is not None:
         if task != "contacts":
             raise ConfigError(f"--target is the scale of predicted contacts; --task {task} has none.")

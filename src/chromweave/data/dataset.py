@@ -27,7 +27,7 @@ from .order import EpochBatches, Picked
 from .placed import CutTensors, PlacedTensors, PlacedWindows
 from .store import RegionStore
 from .tables import SPLITS, check_windows, select_split
-from .targets import BinnedTargets, binned_targets
+from .targets import LEAST_KNOWN, BinnedTargets, binned_targets
 from .transforms import WindowTransform
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ class WindowDataset(WindowSource):
     target
         Name of a track whose mean over each bin is the batch's `target` (see :func:`binned_targets`), as
         log2(mean + 1) if the transform's `signal` is ``"log2"``; None for no target.
+    least_known
+        Part of a bin's 100 bp steps that must have data for the bin to have a target.
 
     Attributes
     ----------
@@ -110,13 +112,14 @@ class WindowDataset(WindowSource):
         window_bins: int | None = None,
         contacts: bool = True,
         target: str | None = None,
+        least_known: float = LEAST_KNOWN,
     ) -> None:
         if len(stores) != len(tables) or not stores:
             raise ConfigError(f"one table for each store is needed, not {len(tables)} for {len(stores)}.")
         if transform.augmentations and split != "train":
             raise ConfigError(f"augmentations are for training; the {split} split takes none.")
         self.transform, self.split, self.seed = transform, split, seed
-        self.contacts, self.target = contacts, target
+        self.contacts, self.target, self.least_known = contacts, target, least_known
         self.cutters: list[WindowCutter] = []
         rows = []
         for store, table in zip(stores, tables, strict=True):
@@ -200,7 +203,7 @@ class WindowDataset(WindowSource):
         return self.transform.of_contacts(cut.maps, cut.mask, expected)
 
     def _target(self, track: Tensor, mask: Tensor) -> BinnedTargets:
-        means = binned_targets(track, mask, 2 * self.window_bins)
+        means = binned_targets(track, mask, 2 * self.window_bins, self.least_known)
         return replace(means, value=self.transform.of_signal(means.value))
 
     def checked_chromosomes(self) -> dict[tuple[int, int], CutChromosome]:

@@ -10,7 +10,7 @@ from torch import Tensor
 __all__ = ["LEAST_KNOWN", "BinnedTargets", "binned_targets"]
 
 LEAST_KNOWN = 0.5
-"""Part of a bin's 100 bp steps that must have data for the bin to have a target."""
+"""Part of a bin's 100 bp steps that must have data for the bin to have a target, unless said otherwise."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class BinnedTargets:
     value
         float32 (batch, places): rows' bins, then columns' bins; 0 where not `known`.
     known
-        bool, like `value`: at least :data:`LEAST_KNOWN` of the bin's steps have data.
+        bool, like `value`: enough of the bin's steps have data.
     """
 
     value: Float[Tensor, "batch places"]
@@ -30,7 +30,10 @@ class BinnedTargets:
 
 
 def binned_targets(
-    track: Float[Tensor, "batch positions"], mask: Bool[Tensor, "batch positions"], places: int
+    track: Float[Tensor, "batch positions"],
+    mask: Bool[Tensor, "batch positions"],
+    places: int,
+    least_known: float = LEAST_KNOWN,
 ) -> BinnedTargets:
     """The mean of each bin over its steps that have data.
 
@@ -42,9 +45,11 @@ def binned_targets(
         Steps with data; those behind the end of a short last bin have none.
     places
         Bins of both segments.
+    least_known
+        Part of a bin's steps that must have data, above 0 and at most 1.
     """
     steps = track.shape[1] // places
     known = mask.reshape(-1, places, steps).sum(-1)
-    enough = known >= LEAST_KNOWN * steps
+    enough = known >= max(least_known * steps, 1)
     mean = track.reshape(-1, places, steps).sum(-1) / known.clamp(min=1)
     return BinnedTargets(mean.masked_fill_(~enough, 0), enough)

@@ -127,7 +127,10 @@ def _shown(table: pd.DataFrame, rivals: Mapping[str, np.ndarray]) -> pd.DataFram
 
 def _dataset(opened: Opened, rows: Rows, split: Split, *, contacts: bool) -> WindowDataset:
     target = str(opened.model["signal"])
-    return opened.given.dataset([rows.store], [rows.table], split, contacts=contacts, target=target)
+    least = float(opened.model["least_known"])
+    return opened.given.dataset(
+        [rows.store], [rows.table], split, contacts=contacts, target=target, least_known=least
+    )
 
 
 def _rival_rows(

@@ -223,6 +223,7 @@ def _cut(config: FinetuneConfig, task: Task) -> dict[str, Any]:
     return {
         "contacts": task == "contacts" or reads_map(config.mode),
         "target": config.signal if task == "expression" else None,
+        "least_known": config.least_known,
     }
 
 
@@ -246,7 +247,7 @@ def _described(
             model["expected"] = [float(f"{value:.6g}") for value in expected]
         ContactScale.of(model, given.transform, CONFIG)  # what could not be turned back is refused now
     if task == "expression":
-        model["signal"] = config.signal
+        model |= {"signal": config.signal, "least_known": config.least_known}
     return model
 
 

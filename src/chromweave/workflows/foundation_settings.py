@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from ..analysis.clustering import ClusterConfig
 from ..analysis.loops import CandidateConfig
+from ..data.targets import LEAST_KNOWN
 from ..data.transforms import WindowTransform
 from ..errors import ConfigError
 from ..models.mixhic import PRESETS, MixHicConfig
@@ -177,6 +178,9 @@ class FinetuneConfig:
         (``"probe"``).
     signal
         For expression: the track that is predicted.
+    least_known
+        For expression: part of a bin's 100 bp steps at which the track must have data for the bin to count. A
+        track with values at start sites alone wants a small part, such as 0.01.
     masked
         For contacts and expression: leave entries without data out of the loss; the paper counts them as 0.
     network, transform
@@ -191,11 +195,16 @@ class FinetuneConfig:
     mode: Mode = "bimodal"
     tune: Literal["full", "frozen", "probe"] = "full"
     signal: str = "CAGE"
+    least_known: float = LEAST_KNOWN
     masked: bool = True
     network: MixHicConfig = _NETWORKS["tiny"]
     fit: FitConfig = FINETUNE_FITS["loops"]["tiny"]
     transform: WindowTransform = _OURS
     loading: LoadingConfig = field(default_factory=LoadingConfig)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.least_known <= 1:
+            raise ConfigError(f"least_known must lie above 0 and be at most 1, not {self.least_known}.")
 
     @classmethod
     def preset(

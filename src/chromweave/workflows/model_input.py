@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .. import config as configs
 from ..data.dataset import WindowDataset
 from ..data.store import RegionStore
+from ..data.targets import LEAST_KNOWN
 from ..data.transforms import WindowTransform
 from ..errors import DataError, ModelError
 
@@ -135,10 +136,11 @@ class ModelInput:
         *,
         contacts: bool = True,
         target: str | None = None,
+        least_known: float = LEAST_KNOWN,
     ) -> WindowDataset:
         """Windows of a split of `tables`, each cut from the store in its place; ``"predict"`` takes all.
 
-        `contacts` and `target` as in :class:`~chromweave.data.dataset.WindowDataset`.
+        `contacts`, `target` and `least_known` as in :class:`~chromweave.data.dataset.WindowDataset`.
         """
         augmented = self.transform.augmentations if split == "train" else ()
         return WindowDataset(
@@ -151,4 +153,5 @@ class ModelInput:
             window_bins=self.window_bins,
             contacts=contacts,
             target=target,
+            least_known=least_known,
         )
