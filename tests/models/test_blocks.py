@@ -196,7 +196,7 @@ def test_contact_mixing_sees_means_of_squares(contact):
 
 @pytest.mark.parametrize(("place", "reach"), [(0, 0), (1, 1), (2, 3)])
 def test_a_contact_is_heard_as_far_as_its_square(place, reach):
-    """A pixel at (5, 2) of ten bins: rows within reach of 5 hear another sum, and columns within that of 2."""
+    """A pixel at (5, 2) of ten bins: rows within reach of 5 hear another sum, columns within that of 2."""
     weights = [0, 0, 0]
     weights[place] = 1
     module = set_gates(open_mixing(), weights)

@@ -258,7 +258,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(place, pretrained, tmp_p
         pretrain(tmp_path / "run", **{**arguments, "config": other}, resume=True)
 
 
-@pytest.mark.parametrize("mode", ["map", "tracks", "infer_map"])
+@pytest.mark.parametrize("mode", ["map", "tracks", "infer_map", "infer_tracks"])
 def test_every_mode_trains(place, pretrained, tmp_path, mode):
     config = replace(FINETUNE, mode=mode, fit=replace(FIT, epochs=1))
     result = finetune(
@@ -269,7 +269,7 @@ def test_every_mode_trains(place, pretrained, tmp_path, mode):
         config=config,
     )
     assert load(result.run).network.mode == mode
-    assert ("map_encoder.embed.weight" in result.transfer.moved) == (mode == "map")
+    assert ("map_encoder.embed.weight" in result.transfer.moved) == (mode in ("map", "infer_tracks"))
 
 
 def test_from_scratch_there_is_nothing_to_take_over(place, tmp_path):
