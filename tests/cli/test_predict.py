@@ -18,6 +18,7 @@ def place(tmp_path_factory):
         track_store(patch, folder / "a.store")
     save_untrained(folder / "maps", "contacts")
     save_untrained(folder / "loops", "loops")
+    save_untrained(folder / "cage", "expression", mode="tracks", signal="CAGE")
     return folder
 
 
@@ -44,6 +45,18 @@ def test_contacts(here, capsys):
     assert done["resolutions"] == [1000, 5000, 10_000, 25_000]
     assert cooler.Cooler("p.mcool::resolutions/1000").info["nnz"] == done["pixels"] > 300
     assert "left out, as shorter than a window" in said
+
+
+def test_expression(here, capsys, tmp_path):
+    (tmp_path / "genes.tsv").write_text("chrom\ttss\tname\nchr1\t20500\tA\nchr1\t11500\tB\nchr3\t100\tC\n")
+    words = ("predict", "expression", "p", "--model", here / "cage", "--store", here / "a.store")
+    done, _ = run(capsys, *words, "--tss", "genes.tsv", "--step", 2000)
+    assert done == {
+        "signal": "CAGE", "bigwig": "p.bw", "table": "p.genes.tsv", "genes": 3, "without_prediction": 2,
+    }  # fmt: skip
+    assert pd.read_csv("p.genes.tsv", sep="\t")["predicted"].isna().tolist() == [False, True, True]
+    done, _ = run(capsys, *words, "--chrom", "chr2")
+    assert done == {"signal": "CAGE", "bigwig": "p.bw"}
 
 
 def test_loops(here, capsys, tmp_path):

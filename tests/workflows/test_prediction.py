@@ -12,7 +12,7 @@ from chromweave.data import build as building
 from chromweave.data.transforms import WindowTransform
 from chromweave.errors import ChromosomeError, ConfigError, DataError, ModelError, OutputError
 from chromweave.genome import Assembly, Interval
-from chromweave.workflows.prediction import SCALE, predict_contacts, predicted_band, step_bins
+from chromweave.workflows.prediction import SCALE, predict_contacts, predicted_band
 from chromweave.workflows.stitching import Tiling, taper
 from tests.fakes_tasks import (
     BINS,
@@ -214,15 +214,6 @@ def test_a_run_folder_predicts_alike_whatever_the_batch(store, tmp_path):
     said = cooler.Cooler(f"{done.path}::resolutions/1000").info["metadata"]
     assert said["model"] == str(run)
     assert len(said["model_sha256"]) == 64
-
-
-def test_steps():
-    assert step_bins(None, 5000, 50) == 12
-    assert step_bins(None, 5000, 2) == 1
-    assert step_bins(15_000, 5000, 50) == 3
-    for wrong in (0, -5000, 7000):
-        with pytest.raises(ConfigError, match="multiple of the bins' 5,000 bp"):
-            step_bins(wrong, 5000, 50)
 
 
 def test_a_distance_out_of_reach_names_what_reaches_it(store):

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chromweave.errors import ConfigError
-from chromweave.workflows.stitching import BandMean, SignalMean, Tiling, mark_bins, taper
+from chromweave.errors import ConfigError, DataError
+from chromweave.genome import Interval
+from chromweave.workflows.stitching import BandMean, SignalMean, Tiling, bins_of, mark_bins, step_bins, taper
 
 
 def test_a_taper_falls_straight_to_the_border_and_is_nowhere_0():
@@ -142,3 +143,22 @@ def test_what_one_window_knows_is_known():
     known = np.zeros(6, bool)
     mark_bins(known, np.array([[True, False, False, False], [False, True, False, False]]), np.array([2, 3]))
     assert known.tolist() == [True, False, True, False, False, False]
+
+
+def test_steps():
+    assert step_bins(None, 5000, 50) == 12
+    assert step_bins(None, 5000, 2) == 1
+    assert step_bins(15_000, 5000, 50) == 3
+    for wrong in (0, -5000, 7000):
+        with pytest.raises(ConfigError, match="multiple of the bins' 5,000 bp"):
+            step_bins(wrong, 5000, 50)
+
+
+def test_a_region_is_widened_to_bins():
+    assert bins_of(None, "chr1", 1000, 41) == (0, 41)
+    assert bins_of(Interval("chr1", 1999, 3001), "chr1", 1000, 41) == (1, 4)
+    assert bins_of(Interval("chr1", 2000, 99_000), "chr1", 1000, 41) == (2, 41)
+    with pytest.raises(ConfigError, match="not on chr2"):
+        bins_of(Interval("chr1", 0, 1), "chr2", 1000, 41)
+    with pytest.raises(DataError, match="behind the end of chr1"):
+        bins_of(Interval("chr1", 41_000, 42_000), "chr1", 1000, 41)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,6 +25,7 @@ BatchOption = Annotated[int, typer.Option("--batch-size", help="Windows at a tim
 def register(app: typer.Typer) -> None:
     """Add this module's commands to `app`."""
     predict.command("contacts")(contacts)
+    predict.command("expression")(expression)
     predict.command("loops")(loops)
     app.add_typer(predict, name="predict")
 
@@ -63,6 +64,38 @@ def contacts(
             "step": done.step,
         }
     )
+
+
+def expression(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="Prefix of the files to write.", metavar="OUT_PREFIX")],
+    model: ModelOption,
+    store: StoreOption,
+    tss: Annotated[
+        Path | None, typer.Option("--tss", help="Start sites to make a table of (TSV, GFF, GTF).")
+    ] = None,
+    chrom: ChromOption = None,
+    step: StepOption = None,
+    batch_size: BatchOption = 64,
+) -> None:
+    """Predict a signal along chromosomes (OUT_PREFIX.bw), and at start sites (OUT_PREFIX.genes.tsv).
+
+    The bigWig is on the signal's linear scale: 2**v - 1 of the predicted log2(signal + 1), and 0 where that
+    is below 0.
+    """
+    from ..workflows.expression_prediction import predict_expression
+
+    done = predict_expression(
+        out, model=model, store=store, tss=tss, chroms=chrom or None, step=step, batch_size=batch_size
+    )
+    shown: dict[str, Any] = {"signal": done.signal, "bigwig": str(done.bigwig)}
+    if done.genes is not None:
+        shown |= {
+            "table": str(done.table),
+            "genes": len(done.genes),
+            "without_prediction": int(done.genes["predicted"].isna().sum()),
+        }
+    context.obj.show(shown)
 
 
 def loops(

@@ -13,7 +13,7 @@ import torch
 from ..batch import MapTrackBatch, Prediction
 from ..data.dataset import WindowDataset, loader
 from ..data.store import RegionStore
-from ..errors import DataError, ModelError
+from ..errors import DataError, ModelError, OutputError
 from ..genome import Binning
 from ..models.tasks import reads_map, reads_tracks
 from ..progress import notify, track
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["Answer", "Change", "TaskModel", "bins_with_data", "window_table"]
+__all__ = ["Answer", "Change", "TaskModel", "bins_with_data", "require_file_names", "window_table"]
 
 Change = Callable[[MapTrackBatch], MapTrackBatch]
 """What is done to a batch, on the CPU, before the model sees it; its windows stay what and where they are."""
@@ -193,3 +193,16 @@ def window_table(chrom: str | np.ndarray, x: np.ndarray, y: np.ndarray, resoluti
             "kind": "grid",
         }
     )
+
+
+def require_file_names(*paths: str | Path) -> None:
+    """Refuse to begin where files are to be written that are folders.
+
+    Raises
+    ------
+    OutputError
+        A path is a folder.
+    """
+    for path in map(Path, paths):
+        if path.is_dir():
+            raise OutputError(f"{path}: is a directory, where a file is to be written; give a file name.")

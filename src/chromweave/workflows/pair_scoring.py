@@ -18,7 +18,7 @@ from ..io.text import Rows, read_rows
 from ..progress import notify
 from ..provenance import describe_inputs, describe_process
 from ..training.checkpoint import CONFIG, LoadedModel
-from .inference import TaskModel, window_table
+from .inference import TaskModel, require_file_names, window_table
 from .loop_calling import score_windows, temperature_of
 from .model_input import StoreLike, open_stores
 
@@ -95,6 +95,7 @@ def predict_loops(
     OutputError
         The file cannot be written.
     """
+    require_file_names(out, f"{out}.json")
     task = TaskModel.of(model, "loops")
     (opened,) = open_stores(store)
     task.check(opened)

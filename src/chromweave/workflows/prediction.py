@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data.store import RegionStore
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError
 from ..files import sha256
 from ..genome import Interval
 from ..io.contact_export import ComputedMap, write_predicted_mcool
@@ -23,9 +23,9 @@ from ..training.checkpoint import CONFIG, LoadedModel
 from .contact_scale import ContactScale
 from .inference import Change, TaskModel, bins_with_data, window_table
 from .model_input import StoreLike, open_stores
-from .stitching import Anchors, BandMean, Tiling, mark_bins
+from .stitching import Anchors, BandMean, Tiling, bins_of, mark_bins, step_bins
 
-__all__ = ["ContactPrediction", "PredictedMap", "predict_contacts", "predicted_band", "step_bins"]
+__all__ = ["ContactPrediction", "PredictedMap", "predict_contacts", "predicted_band"]
 
 SCALE = "balanced contacts on the scale of the training maps"
 _COARSER = (5_000, 10_000, 25_000, 50_000, 100_000)  # as measured maps have them
@@ -237,27 +237,12 @@ def _too_far(tiling: Tiling, max_distance: int, resolution: int, name: str) -> s
     )
 
 
-def step_bins(step: int | None, resolution: int, window_bins: int) -> int:
-    """`step`, bp, as bins; a quarter of a window for None.
-
-    Raises
-    ------
-    ConfigError
-        It is no multiple of a bin.
-    """
-    if step is None:
-        return max(1, window_bins // 4)
-    if step <= 0 or step % resolution:
-        raise ConfigError(f"the step must be a multiple of the bins' {resolution:,} bp, not {step:,} bp.")
-    return step // resolution
-
-
 def _band(
     task: TaskModel, store: RegionStore, chrom: str, plan: _Plan, region: Interval | None,
     batch_size: int, change: Change | None,
 ) -> PredictedMap:  # fmt: skip
     n_bins, window_bins = task.n_bins(store, chrom), task.given.window_bins
-    first, last = _bins_of(region, chrom, task.given.resolution, n_bins)
+    first, last = bins_of(region, chrom, task.given.resolution, n_bins)
     anchors = plan.tiling.anchors(n_bins, first, last)
     windows = task.windows(store, window_table(chrom, *anchors, task.given.resolution))
     mean = BandMean(first, last, plan.distance + 1, window_bins)
@@ -273,18 +258,6 @@ def _band(
     bin1, bin2, value = mean.pixels()
     both = valid[bin1] & valid[bin2]
     return PredictedMap(bin1[both], bin2[both], value[both], valid)
-
-
-def _bins_of(region: Interval | None, chrom: str, resolution: int, n_bins: int) -> tuple[int, int]:
-    """First bin of a region and the first one behind it."""
-    if region is None:
-        return 0, n_bins
-    if region.chrom != chrom:
-        raise ConfigError(f"the region {region} is not on {chrom}, which is to be predicted.")
-    first, last = region.start // resolution, min(-(-region.end // resolution), n_bins)
-    if first >= n_bins:
-        raise DataError(f"the region {region} begins behind the end of {chrom}.")
-    return first, last
 
 
 def _distances(anchors: Anchors, window_bins: int) -> np.ndarray:

@@ -12,9 +12,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
+from ..genome import Interval
 
-__all__ = ["Anchors", "BandMean", "BandPixels", "SignalMean", "Tiling", "mark_bins", "taper"]
+__all__ = [
+    "Anchors",
+    "BandMean",
+    "BandPixels",
+    "SignalMean",
+    "Tiling",
+    "bins_of",
+    "mark_bins",
+    "step_bins",
+    "taper",
+]
 
 
 class Anchors(NamedTuple):
@@ -92,6 +103,41 @@ def _chain(start: int, end: int, step: int) -> np.ndarray:
     if end < start:
         return np.empty(0, np.int64)
     return np.append(np.arange(start, end, step, dtype=np.int64), end)
+
+
+def step_bins(step: int | None, resolution: int, window_bins: int) -> int:
+    """`step`, bp, as bins; a quarter of a window for None.
+
+    Raises
+    ------
+    ConfigError
+        It is no multiple of a bin.
+    """
+    if step is None:
+        return max(1, window_bins // 4)
+    if step <= 0 or step % resolution:
+        raise ConfigError(f"the step must be a multiple of the bins' {resolution:,} bp, not {step:,} bp.")
+    return step // resolution
+
+
+def bins_of(region: Interval | None, chrom: str, resolution: int, n_bins: int) -> tuple[int, int]:
+    """First bin of a region of `chrom`, and the first one behind it; the whole chromosome for None.
+
+    Raises
+    ------
+    ConfigError
+        The region is on another chromosome.
+    DataError
+        It begins behind the chromosome's end.
+    """
+    if region is None:
+        return 0, n_bins
+    if region.chrom != chrom:
+        raise ConfigError(f"the region {region} is not on {chrom}, which is to be predicted.")
+    first, last = region.start // resolution, min(-(-region.end // resolution), n_bins)
+    if first >= n_bins:
+        raise DataError(f"the region {region} begins behind the end of {chrom}.")
+    return first, last
 
 
 def taper(window_bins: int) -> np.ndarray:
