@@ -280,7 +280,7 @@ def _one_label(task: Task, part: pd.DataFrame) -> str:
     if task != "loops" or labels.nunique() == 2:
         return ""
     return (
-        f"all {part.attrs['subset']['taken']:,} windows drawn have the label {labels.iloc[0]:g}; a "
+        f"every window drawn ({part.attrs['subset']['taken']:,}) has the label {labels.iloc[0]:g}; a "
         "stratified draw has some of each."
     )
 
