@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from .arguments import ChromOption, JobSeed, StoreOption
+from .arguments import ChromOption, JobSeed, StoreOption, named_files
 from .train import graph
 
 __all__ = ["register"]
@@ -40,6 +40,9 @@ def evaluate(
         typer.Option(help="Store the trivial rows learn from: a cross-cell model's own. Default: --store."),
     ] = None,
     trivial_windows: Annotated[Path | None, typer.Option(help="Its window table.")] = None,
+    beside: Annotated[
+        list[str] | None, typer.Option(help="NAME=RUN: another model for the same table; repeat for several.")
+    ] = None,
     split: Annotated[Literal["test", "valid"], typer.Option(help="Windows to score.")] = "test",
     block: Annotated[int, typer.Option(help="Blocks resampled for the intervals, bp.")] = 5_000_000,
     seed: JobSeed = 0,
@@ -54,6 +57,7 @@ def evaluate(
         windows=windows,
         trivial_store=trivial_store,
         trivial_windows=trivial_windows,
+        beside=named_files(beside, "--beside"),
         seed=seed,
         config=EvaluateConfig(split, block),
     )

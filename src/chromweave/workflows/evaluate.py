@@ -5,7 +5,7 @@ This is the one place that opens the test split.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ def evaluate(
     windows: str | Path,
     trivial_store: StoreLike | None = None,
     trivial_windows: str | Path | None = None,
+    beside: Mapping[str, str | Path] | None = None,
     seed: int = 0,
     config: EvaluateConfig | None = None,
 ) -> pd.DataFrame:
@@ -55,6 +56,8 @@ def evaluate(
         Where the trivial rows learn, on the rows ``train``, what they need to; the store and table that are
         evaluated, if not given. For a model of another cell line: that line's, so that they know no more
         than it does.
+    beside
+        Other models of the task by the names of their rows, judged on the same windows.
     seed
         Of the bootstrap and of the boosting.
     config
@@ -64,7 +67,7 @@ def evaluate(
     -------
     pandas.DataFrame
         Schema `RESULTS`, every value with its interval; methods called ``"model - ROW"`` are paired
-        differences over the same resampled blocks.
+        differences over the same resampled blocks, of the model and a trivial row or a model beside it.
 
     Raises
     ------
@@ -86,6 +89,7 @@ def evaluate(
         windows=windows,
         trivial_store=trivial_store,
         trivial_windows=trivial_windows,
+        beside=beside,
         seed=seed,
         config=config,
     )

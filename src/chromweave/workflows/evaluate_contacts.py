@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from ..evaluation.trivial_contacts import DistanceMeanMaps, NearestWindowMaps, T
 from ..evaluation.windows import MapScoreConfig, WindowMapScores, paired_differences
 from ..plot.curves import evaluation_figure
 from ..plot.scores import contacts_figure
+from ..training.checkpoint import CONFIG
 from .contact_scale import ContactScale
 from .evaluation_rows import (
     EvaluateConfig,
@@ -29,8 +30,9 @@ from .evaluation_rows import (
     open_evaluation,
     write_evaluation,
 )
+from .inference import TaskModel
 from .model_input import Split, StoreLike
-from .window_views import bin_signal, predictions, random_batches
+from .window_views import bin_signal, random_batches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,6 +106,7 @@ def evaluate_contacts(
     windows: str | Path,
     trivial_store: StoreLike | None = None,
     trivial_windows: str | Path | None = None,
+    beside: Mapping[str, str | Path] | None = None,
     seed: int = 0,
     config: EvaluateConfig | None = None,
 ) -> pd.DataFrame:
@@ -116,11 +119,12 @@ def evaluate_contacts(
     a linear function of each bin's signal, learned on training windows.
     """
     config = config or EvaluateConfig()
-    opened = open_evaluation("contacts", model, store, windows, config, trivial_store, trivial_windows)
-    scale = ContactScale.of(opened.model, opened.given.transform, f"{model}: config.json")
-    rows = _TrivialRows.learned(_dataset(opened, opened.learning, "train"), config, seed)
+    opened = open_evaluation(
+        "contacts", model, store, windows, config, trivial_store, trivial_windows, beside
+    )  # fmt: skip
+    rows = _TrivialRows.learned(_dataset(opened.first, opened.learning, "train"), config, seed)
     same = _same_place(opened) if trivial_store is not None else None
-    scores = _scored(opened, scale, rows, same, config)
+    scores = _scored(opened, rows, same, config)
     blocks = opened.judged.blocks(config.block)
     results = []
     for method, of in scores.items():
@@ -139,7 +143,7 @@ def evaluate_contacts(
 
 
 def _trivial_names(scores: Mapping[str, WindowMapScores]) -> tuple[str, ...]:
-    return tuple(name for name in scores if name != "model")
+    return tuple(name for name in scores if name in (*TRIVIAL_CONTACT_ROWS, SAME_PLACE))
 
 
 def _shown(table: pd.DataFrame, methods: tuple[str, ...]) -> pd.DataFrame:
@@ -154,10 +158,10 @@ def _distances(table: pd.DataFrame, methods: tuple[str, ...], resolution: int) -
     return pd.DataFrame({"method": rows["method"], "distance_bp": distance, "pearson": rows["value"]})
 
 
-def _dataset(opened: Opened, rows: Rows, split: Split) -> WindowDataset:
+def _dataset(one: TaskModel, rows: Rows, split: Split) -> WindowDataset:
     """Windows with linear contacts and the model's tracks."""
-    given = opened.given
-    linear = replace(given, transform=replace(given.transform, contacts="linear", augmentations=()))
+    given = one.given
+    linear = replace(given, transform=replace(given.transform, contacts="linear"))
     return linear.dataset([rows.store], [rows.table], split)
 
 
@@ -171,37 +175,58 @@ def _seen(batch: MapTrackBatch, dataset: WindowDataset) -> _Windows:
     )
 
 
-def _same_place(opened: Opened) -> WindowDataset:
-    """The judged windows, cut from the store that the trivial rows learn from."""
+def _same_place(opened: Opened) -> WindowDataset | None:
+    """The judged windows, cut from the store that the trivial rows learn from; none if that is the truth."""
+    judged, learning = (
+        rows.store.layer_sha256(opened.given.resolution) for rows in (opened.judged, opened.learning)
+    )
+    if judged == learning:
+        return None
     given = replace(opened.given, transform=replace(opened.given.transform, contacts="linear"))
     return given.dataset([opened.learning.store], [opened.judged.table], "predict")
 
 
 def _scored(
     opened: Opened,
-    scale: ContactScale,
     rows: _TrivialRows,
     same: WindowDataset | None,
     config: EvaluateConfig,
 ) -> dict[str, WindowMapScores]:
-    dataset = _dataset(opened, opened.judged, config.split)
+    dataset = _dataset(opened.first, opened.judged, config.split)
     bins = opened.given.window_bins
     settings = MapScoreConfig(insulation_width=10 if bins >= 21 else None)
-    names = ("model", *TRIVIAL_CONTACT_ROWS, *([SAME_PLACE] if same is not None else []))
+    names = (*opened.models, *TRIVIAL_CONTACT_ROWS, *([SAME_PLACE] if same is not None else []))
     scores = {name: WindowMapScores(settings) for name in names}
     first = 0
-    for batch, said in predictions(opened.loaded.network, dataset, config.batch_size):
+    said = [_predicted(one, opened.judged, config) for one in opened.models.values()]
+    for several in zip(*said, strict=True):
+        batch = several[0].batch
         windows = _seen(batch, dataset)
-        value = _symmetric(batch, said.value[:, 0].double()).numpy()
-        predicted = scale.contacts(value, windows.distance)
         rivals = rows.predict(windows)
         if same is not None:
             other = _seen(same.batch(range(first, first + len(batch))), same)
             rivals[SAME_PLACE] = np.where(other.mask, other.truth, rivals[TRIVIAL_CONTACT_ROWS[0]])
         first += len(batch)
-        for name, prediction in {"model": predicted, **rivals}.items():
+        predicted = dict(zip(opened.models, (one.contacts for one in several), strict=True))
+        for name, prediction in {**predicted, **rivals}.items():
             scores[name].add(windows.truth, prediction, windows.mask, windows.distance)
     return scores
+
+
+class _Predicted(NamedTuple):
+    """Windows, and a model's contacts of them, float64 (n, bins, bins)."""
+
+    batch: MapTrackBatch
+    contacts: np.ndarray
+
+
+def _predicted(one: TaskModel, rows: Rows, config: EvaluateConfig) -> Iterator[_Predicted]:
+    scale = ContactScale.of(one.model, one.given.transform, f"{one.name}: {CONFIG}")
+    dataset = _dataset(one, rows, config.split)
+    for batch, said in one.answers(dataset, config.batch_size, f"predicting contacts: {one.name}"):
+        distance = distance_grid(batch.x.numpy(), batch.y.numpy(), dataset.window_bins)
+        value = _symmetric(batch, said.value[:, 0].double().cpu()).numpy()
+        yield _Predicted(batch, scale.contacts(value, distance))
 
 
 def _symmetric(batch: MapTrackBatch, value: Tensor) -> Tensor:

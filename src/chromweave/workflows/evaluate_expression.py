@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ from ..errors import DataError
 from ..evaluation.expression import ExpressionWindows, expression_differences, expression_estimates
 from ..evaluation.table import Result
 from ..evaluation.trivial_expression import BoostedTracks, PromoterAccessibility, WindowMean
-from ..models.tasks import reads_map
 from ..plot.curves import evaluation_figure
 from ..plot.scores import expression_figure
 from .evaluation_rows import (
@@ -26,8 +25,9 @@ from .evaluation_rows import (
     open_evaluation,
     write_evaluation,
 )
+from .inference import TaskModel
 from .model_input import Split, StoreLike
-from .window_views import bin_signal, predictions, random_batches
+from .window_views import bin_signal, random_batches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +79,7 @@ def evaluate_expression(
     windows: str | Path,
     trivial_store: StoreLike | None = None,
     trivial_windows: str | Path | None = None,
+    beside: Mapping[str, str | Path] | None = None,
     seed: int = 0,
     config: EvaluateConfig | None = None,
 ) -> pd.DataFrame:
@@ -92,28 +93,32 @@ def evaluate_expression(
     """
     config = config or EvaluateConfig()
     opened = open_evaluation(
-        "expression", model, store, windows, config, trivial_store, trivial_windows,
+        "expression", model, store, windows, config, trivial_store, trivial_windows, beside,
         contacts=False,
     )  # fmt: skip
-    judged = _dataset(opened, opened.judged, config.split, contacts=reads_map(opened.model["mode"]))
-    rows = _rival_rows(opened, config, seed)
-    truth, said = _predicted(opened, judged, config)
-    rivals = {name: row(truth.features) for name, row in rows.items()}
+    tracks = _trivial_tracks(opened)
+    truth = _Bins.of(
+        _batches(opened, opened.judged, config.split, tracks, config, seed), opened.given.window_bins
+    )
+    said = {name: _predicted(one, opened.judged, config) for name, one in opened.models.items()}
+    rows = _rival_rows(opened, tracks, config, seed) if tracks else {}
+    said |= {name: row(truth.features) for name, row in rows.items()}
     measured = _measured(opened, truth, config)
     results = []
-    for method, values in {"model": said, **rivals}.items():
+    for method, values in said.items():
         estimates = expression_estimates(measured, values, seed=seed)
         results += [Result.of("expression", method, name, one, seed=seed) for name, one in estimates.items()]
-    for name, values in rivals.items():
-        differences = expression_differences(measured, said, values, seed=seed)
-        results += difference_rows("expression", name, differences, seed, _SHOWN)
+    for name, values in said.items():
+        if name != "model":
+            differences = expression_differences(measured, said["model"], values, seed=seed)
+            results += difference_rows("expression", name, differences, seed, _SHOWN)
     centre = opened.given.window_bins // 2
     figures: dict[str, Callable[[pd.DataFrame], Figure]] = {
-        "": lambda table: evaluation_figure(_shown(table, rivals), trivial=TRIVIAL_EXPRESSION_ROWS),
+        "": lambda table: evaluation_figure(_shown(table, said), trivial=TRIVIAL_EXPRESSION_ROWS),
         "genes": lambda table: expression_figure(
             truth.target[:, centre],
-            said[:, centre],
-            _shown(table, rivals),
+            said["model"][:, centre],
+            _shown(table, said),
             trivial=TRIVIAL_EXPRESSION_ROWS,
             metric="pearson_genes",
         ),
@@ -121,27 +126,42 @@ def evaluate_expression(
     return write_evaluation(out, "expression", results, opened, config, figures)
 
 
-def _shown(table: pd.DataFrame, rivals: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    return table[table["method"].isin(["model", *rivals]) & table["metric"].isin(_SHOWN)]
+def _shown(table: pd.DataFrame, methods: Collection[str]) -> pd.DataFrame:
+    return table[table["method"].isin(list(methods)) & table["metric"].isin(_SHOWN)]
 
 
-def _dataset(opened: Opened, rows: Rows, split: Split, *, contacts: bool) -> WindowDataset:
-    target = str(opened.model["signal"])
-    least = float(opened.model["least_known"])
-    return opened.given.dataset(
+def _trivial_tracks(opened: Opened) -> tuple[str, ...]:
+    """What the trivial rows read: the model's tracks; of one without, all that the stores share."""
+    own = opened.given.transform.tracks
+    stores = [opened.judged.store, opened.learning.store]
+    signal = opened.first.model["signal"]
+    shared = [name for name in stores[0].track_names if name in stores[1].track_names and name != signal]
+    return own or tuple(shared)
+
+
+def _dataset(one: TaskModel, rows: Rows, split: Split, *, contacts: bool) -> WindowDataset:
+    target, least = str(one.model["signal"]), float(one.model["least_known"])
+    return one.given.dataset(
         [rows.store], [rows.table], split, contacts=contacts, target=target, least_known=least
     )
 
 
+def _batches(
+    opened: Opened, rows: Rows, split: Split, tracks: tuple[str, ...], config: EvaluateConfig, seed: int
+) -> Iterator[MapTrackBatch]:
+    """Windows with the tracks of the trivial rows; of training windows, a part at most."""
+    given = replace(opened.given, transform=replace(opened.given.transform, tracks=tracks))
+    dataset = _dataset(replace(opened.first, given=given), rows, split, contacts=False)
+    most = config.most_training_windows if split == "train" else len(dataset)
+    return random_batches(dataset, most, config.batch_size, seed)
+
+
 def _rival_rows(
-    opened: Opened, config: EvaluateConfig, seed: int
+    opened: Opened, tracks: tuple[str, ...], config: EvaluateConfig, seed: int
 ) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """Each trivial row as a function of features; none for a model that reads no tracks."""
-    if not opened.given.transform.tracks:
-        return {}
-    dataset = _dataset(opened, opened.learning, "train", contacts=False)
+    """Each trivial row, fitted, as a function of features."""
     bins = opened.given.window_bins
-    learned = _Bins.of(random_batches(dataset, config.most_training_windows, config.batch_size, seed), bins)
+    learned = _Bins.of(_batches(opened, opened.learning, "train", tracks, config, seed), bins)
     fitted: Any = (PromoterAccessibility(), WindowMean(), BoostedTracks(seed=seed))
     return {
         name: row.fit(learned.features, learned.target, learned.mask).predict
@@ -149,14 +169,14 @@ def _rival_rows(
     }
 
 
-def _predicted(opened: Opened, judged: WindowDataset, config: EvaluateConfig) -> tuple[_Bins, np.ndarray]:
-    """The windows, and the model's signal of each bin, mean of both segments, float64 (n, bins)."""
-    bins = opened.given.window_bins
-    parts, said = [], []
-    for batch, prediction in predictions(opened.loaded.network, judged, config.batch_size):
-        parts.append(batch)
-        said.append(prediction.value.double().reshape(-1, 2, bins).mean(1).numpy())
-    return _Bins.of(parts, bins), np.concatenate(said)
+def _predicted(one: TaskModel, rows: Rows, config: EvaluateConfig) -> np.ndarray:
+    """The model's signal of each bin, mean of both segments, float64 (n, bins)."""
+    dataset = _dataset(one, rows, config.split, contacts=one.reads_map)
+    said = [
+        prediction.value.double().cpu().reshape(-1, 2, one.given.window_bins).mean(1).numpy()
+        for _, prediction in one.answers(dataset, config.batch_size, f"predicting: {one.name}")
+    ]
+    return np.concatenate(said)
 
 
 def _measured(opened: Opened, truth: _Bins, config: EvaluateConfig) -> ExpressionWindows:

@@ -24,7 +24,7 @@ from ..evaluation.strata import LOOP_DISTANCES, stratified_auroc
 from ..evaluation.table import Result
 from ..evaluation.trivial import fit_boosting, trivial_loop_scores
 from ..plot.curves import calibration_figure, evaluation_figure, strata_figure
-from ..progress import track
+from ..progress import notify, track
 from .evaluation_rows import EvaluateConfig, Opened, Rows, open_evaluation, write_evaluation
 from .loop_calling import score_windows
 from .model_input import StoreLike
@@ -45,7 +45,7 @@ TRIVIAL_LOOP_ROWS = (
 """Names of the rows that a model has to beat (`evaluation.md` rule 1)."""
 
 _COLUMNS = dict(zip(TRIVIAL_LOOP_ROWS, ("distance", "centre", "centre_oe", "oe_5x5"), strict=False))
-_PROBABILITIES = ("model", TRIVIAL_LOOP_ROWS[-1])
+_NO_PROBABILITIES = TRIVIAL_LOOP_ROWS[:-1]
 _SHOWN = ("auroc", "auroc_distance_matched", "average_precision")
 _FDR = 0.05
 _COMPLETE = "no masked bin"
@@ -98,6 +98,7 @@ def evaluate_loops(
     windows: str | Path,
     trivial_store: StoreLike | None = None,
     trivial_windows: str | Path | None = None,
+    beside: Mapping[str, str | Path] | None = None,
     seed: int = 0,
     config: EvaluateConfig | None = None,
 ) -> pd.DataFrame:
@@ -109,9 +110,11 @@ def evaluate_loops(
     precision, recall and F1 at 0.5, Brier score and expected calibration error.
     """
     config = config or EvaluateConfig()
-    opened = open_evaluation("loops", model, store, windows, config, trivial_store, trivial_windows)
-    scores = _loop_scores(opened, model, config, seed)
-    methods = [name for name in ("model", *TRIVIAL_LOOP_ROWS) if name in scores]
+    opened = open_evaluation(
+        "loops", model, store, windows, config, trivial_store, trivial_windows, beside
+    )  # fmt: skip
+    scores = _loop_scores(opened, config, seed)
+    methods = [name for name in (*opened.models, *TRIVIAL_LOOP_ROWS) if name in scores]
     results = [
         result
         for method in track(methods, "evaluating", unit="methods")
@@ -134,7 +137,7 @@ def _of_methods(table: pd.DataFrame, methods: list[str], metrics: tuple[str, ...
     return table[table["method"].isin(methods) & table["metric"].isin(metrics)]
 
 
-def _loop_scores(opened: Opened, model: str | Path, config: EvaluateConfig, seed: int) -> pd.DataFrame:
+def _loop_scores(opened: Opened, config: EvaluateConfig, seed: int) -> pd.DataFrame:
     """Labelled windows with a column for each method: the model's and the trivial rows' scores.
 
     A score that is missing (masked bins) becomes the lowest of its method: such a pixel would not be called.
@@ -144,16 +147,19 @@ def _loop_scores(opened: Opened, model: str | Path, config: EvaluateConfig, seed
     wanted, fitting = (_labelled(rows) for rows in (opened.judged, opened.learning))
     if wanted.table["label"].nunique() != 2:
         raise DataError(
-            f"the {config.split} split has {len(wanted.table):,} labelled windows; loops and negatives are "
-            f"both needed."
+            f"{opened.paths[1]}: of the split {config.split!r} {len(wanted.table):,} windows are labelled; "
+            f"loops and negatives are both needed, so make windows around known loops."
         )
     trivial = _trivial(wanted)
     columns = {name: trivial[column] for name, column in _COLUMNS.items()}
-    if fitting.table["label"].nunique() == 2:
+    if fitting.table["label"].nunique() < 2:
+        notify(f"no row {TRIVIAL_LOOP_ROWS[-1]!r}: no training windows of both loops and others.")
+    else:
         boosted = fit_boosting(_trivial(fitting), fitting.table["label"].to_numpy(), seed=seed)
         columns[TRIVIAL_LOOP_ROWS[-1]] = pd.Series(boosted.predict(trivial), index=wanted.table.index)
-    scored = score_windows(opened.loaded, wanted.store, wanted.table, batch_size=config.batch_size)
-    columns["model"] = pd.Series(scored, index=wanted.table.index)
+    for name, one in opened.models.items():
+        scored = score_windows(one.loaded, wanted.store, wanted.table, batch_size=config.batch_size)
+        columns[name] = pd.Series(scored, index=wanted.table.index)
     filled = {name: values.fillna(values.min()).fillna(0.0) for name, values in columns.items()}
     distance = (wanted.table["y"] - wanted.table["x"]).rename("distance")
     complete = pd.Series(_complete(opened, wanted), index=wanted.table.index, name="complete")
@@ -195,7 +201,7 @@ def _complete(opened: Opened, rows: Rows) -> np.ndarray:
 
 def _results(scores: pd.DataFrame, method: str, seed: int, config: EvaluateConfig) -> list[Result]:
     """Every metric of one method over all windows, and its AUROC within strata."""
-    metrics = _RANKING | (_OF_PROBABILITIES if method in _PROBABILITIES else {})
+    metrics = _RANKING | ({} if method in _NO_PROBABILITIES else _OF_PROBABILITIES)
     found = [
         _result(scores, method, name, metric, "all", seed, config) for name, metric in metrics.items()
     ]  # fmt: skip
@@ -212,7 +218,8 @@ def _strata(scores: pd.DataFrame) -> Mapping[str, np.ndarray]:
     chosen = {_COMPLETE: scores["complete"].to_numpy()}
     for low, high in pairwise(LOOP_DISTANCES):
         name = f"{low // 1000} to {high // 1000} kb"
-        chosen[name] = (distance >= low) & ((distance < high) | (high == LOOP_DISTANCES[-1]))
+        below = distance <= high if high == LOOP_DISTANCES[-1] else distance < high
+        chosen[name] = (distance >= low) & below
     return {name: rows for name, rows in chosen.items() if rows.sum() >= 10}
 
 
@@ -265,7 +272,7 @@ def _curves(scores: pd.DataFrame, methods: list[str]) -> pd.DataFrame:
 
     parts = []
     for method in methods:
-        if method in _PROBABILITIES:
+        if method not in _NO_PROBABILITIES:
             curve = calibration_curve(scores["label"].to_numpy(float), scores[method].to_numpy(float))
             parts.append(
                 pd.DataFrame(

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from ..data.store import RegionStore
 from ..data.windows import read_windows
+from ..errors import ConfigError, DataError, ModelError
 from ..evaluation.bootstrap import Estimate, genome_blocks
-from ..evaluation.table import Result, write_results
+from ..evaluation.table import Result, results_table, write_results
 from ..files import atomic_path
-from ..models.tasks import reads_map
 from ..plot.style import image_bytes
 from ..progress import notify
-from ..training.checkpoint import LoadedModel, read_description
+from ..training.checkpoint import CONFIG
+from .inference import TaskModel
 from .model_input import ModelInput, StoreLike, open_stores
-from .networks import load_task
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["EvaluateConfig", "Opened", "Rows", "difference_rows", "open_evaluation", "write_evaluation"]
+__all__ = [
+    "EvaluateConfig",
+    "Opened",
+    "Rows",
+    "difference_rows",
+    "open_evaluation",
+    "write_evaluation",
+]
+
+EvaluatedSplit = Literal["test", "valid"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +54,19 @@ class EvaluateConfig:
         random.
     """
 
-    split: Literal["test", "valid"] = "test"
+    split: EvaluatedSplit = "test"
     block: int = 5_000_000
     batch_size: int = 64
     most_training_windows: int = 4000
+
+    def __post_init__(self) -> None:
+        if self.split not in get_args(EvaluatedSplit):
+            raise ConfigError(
+                f"models are judged on {' or '.join(get_args(EvaluatedSplit))}, not on {self.split!r}."
+            )
+        for name in ("block", "batch_size", "most_training_windows"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
 
 
 @dataclass(frozen=True)
@@ -77,26 +95,28 @@ class Opened:
 
     Attributes
     ----------
-    loaded
-        The model.
-    given
-        What it reads.
+    models
+        All models that are judged by the names of their rows, ``"model"`` first.
     judged, learning
         Windows of the split, and training windows, which may be of another store.
     paths
         Everything that was read, for the provenance.
     """
 
-    loaded: LoadedModel
-    given: ModelInput
+    models: Mapping[str, TaskModel]
     judged: Rows
     learning: Rows
     paths: tuple[str | Path, ...]
 
     @property
-    def model(self) -> Mapping[str, Any]:
-        """What the model's description builds it from."""
-        return self.loaded.description.model
+    def first(self) -> TaskModel:
+        """The model that is evaluated."""
+        return self.models["model"]
+
+    @property
+    def given(self) -> ModelInput:
+        """What it reads."""
+        return self.first.given
 
 
 def open_evaluation(
@@ -107,6 +127,7 @@ def open_evaluation(
     config: EvaluateConfig,
     trivial_store: StoreLike | None = None,
     trivial_windows: str | Path | None = None,
+    beside: Mapping[str, str | Path] | None = None,
     *,
     contacts: bool = True,
 ) -> Opened:
@@ -118,32 +139,55 @@ def open_evaluation(
     ------
     ModelError
         The folder holds another kind of model, or a store or table does not fit it.
+    DataError
+        A table is of another store, or has no windows of the split or none to learn from.
     """
-    loaded = load_task(model, task)
-    contacts = contacts or reads_map(loaded.description.model["mode"])
-    given = ModelInput.parse(loaded.description.data, f"{model}: config.json")
-    if config.split == "test" and read_description(model).provenance.get("include_test_chromosomes"):
-        notify(
-            f"{model}: its pre-training saw windows of the test split (without labels), as the paper's did."
-        )
+    models = {"model": _judged_model(model, task, config)}
+    for name, path in (beside or {}).items():
+        if name == "model":
+            raise ConfigError("the model that is evaluated is called 'model'; name the one beside otherwise.")
+        models[name] = _judged_model(path, task, config)
     (opened,) = open_stores(store)
-    judged = _rows(opened, windows, config.split, given, model, contacts)
+    judged = [_rows(one, opened, windows, config.split, contacts) for one in models.values()]
+    read = models["model"]
     if trivial_store is None or trivial_windows is None:
-        learning = _rows(opened, windows, "train", given, model, contacts)
+        learning = _rows(read, opened, windows, "train", contacts)
         more: tuple[str | Path, ...] = ()
     else:
         (other,) = open_stores(trivial_store)
-        learning = _rows(other, trivial_windows, "train", given, model, contacts)
+        learning = _rows(read, other, trivial_windows, "train", contacts)
         more = (other.path, Path(trivial_windows))
-    return Opened(loaded, given, judged, learning, (opened.path, Path(windows), Path(model), *more))
+    configs = (Path(path) / CONFIG for path in (model, *(beside or {}).values()))
+    return Opened(models, judged[0], learning, (opened.path, Path(windows), *configs, *more))
 
 
-def _rows(
-    store: RegionStore, windows: str | Path, split: str, given: ModelInput, model: str | Path, contacts: bool
-) -> Rows:
-    given.check(store, model, contacts=contacts)
+def _judged_model(model: str | Path, task: str, config: EvaluateConfig) -> TaskModel:
+    """The model, without the augmentations of its training."""
+    read = TaskModel.of(model, task)
+    plain = replace(read.given.transform, augmentations=())
+    seen = read.loaded.description.provenance.get("include_test_chromosomes")
+    if config.split == "test" and seen:
+        notify(
+            f"{model}: its pre-training saw windows of the test split (without labels), as the paper's did."
+        )
+    return replace(read, given=replace(read.given, transform=plain))
+
+
+def _rows(read: TaskModel, store: RegionStore, windows: str | Path, split: str, contacts: bool) -> Rows:
+    contacts = contacts or read.reads_map
+    read.given.check(store, read.name, contacts=contacts)
     table = read_windows(windows, store=store, splits=(split,), contacts=contacts)
-    given.check_windows(table, model)
+    try:
+        read.given.check_windows(table, read.name)
+    except ModelError as error:
+        raise ModelError(f"{windows}: {error}") from error
+    if not len(table):
+        use = (
+            "trivial rows have nothing to learn from; name a store and a table that has some for them"
+            if split == "train"
+            else "there is nothing to judge; make windows with such a split, or choose another"
+        )
+        raise DataError(f"{windows}: has no window of the split {split!r}: {use}.")
     return Rows(store, table)
 
 
@@ -168,11 +212,11 @@ def write_evaluation(
 ) -> pd.DataFrame:
     """Write ``TASK.tsv``, ``TASK.json`` and each figure as ``TASK[_NAME].png``; returns the table."""
     folder = Path(out)
-    written = write_results(
-        folder / task, results, inputs=opened.paths, extra={"config": asdict(config)}
-    )  # fmt: skip
-    for name, draw in figures.items():
+    table = results_table(results)
+    images = {name: image_bytes(draw(table)) for name, draw in figures.items()}
+    written = write_results(folder / task, results, inputs=opened.paths, extra={"config": asdict(config)})
+    for name, image in images.items():
         with atomic_path(folder / f"{task}{'_' if name else ''}{name}.png") as temporary:
-            temporary.write_bytes(image_bytes(draw(written)))
+            temporary.write_bytes(image)
     notify(f"scores: {folder / task}.tsv, figures: {folder / task}*.png")
     return written
