@@ -1,15 +1,17 @@
 """The card says what the run folder says, marks what is missing, and nothing else."""
 
+import json
+
 import pytest
 
 from chromweave import config as configs
 from chromweave.data.windows import loop_windows
 from chromweave.errors import FileFormatError, ModelError
 from chromweave.models.mixhic import MixHicConfig, MixHicPretrain
-from chromweave.models.tasks import LoopModel
+from chromweave.models.tasks import ContactModel, ExpressionModel, LoopModel
 from chromweave.training.checkpoint import ModelDescription, save_model
 from chromweave.workflows.model_card import training_data, write_model_card
-from chromweave.workflows.networks import LOOPS, PRETRAIN
+from chromweave.workflows.networks import CONTACTS, EXPRESSION, LOOPS, PRETRAIN
 from tests.fakes_loops import RESOLUTION, SPLIT, WINDOW_BINS, loop_store, planted
 
 CONFIG = MixHicConfig(channels=8, heads=1, depth=1, window_bins=16, positions=1600)
@@ -132,7 +134,12 @@ def test_test_chromosomes_that_were_trained_on_are_told(tmp_path):
     assert "**Windows of the test split were trained on**" in card
 
 
-def test_fine_tuning_reads_no_test_windows_and_pretraining_may_have(tmp_path):
+@pytest.mark.parametrize(
+    ("network", "kind"),
+    [(LoopModel(CONFIG, "map"), LOOPS), (ExpressionModel(CONFIG, "map"), EXPRESSION)],
+    ids=["loops", "expression"],
+)
+def test_fine_tuning_reads_no_test_windows_and_pretraining_may_have(tmp_path, network, kind):
     known, unknown = PROVENANCE, without("include_test_chromosomes")
     told = {}
     for name, provenance in {
@@ -145,7 +152,7 @@ def test_fine_tuning_reads_no_test_windows_and_pretraining_may_have(tmp_path):
             "include_test_chromosomes": True,
         },
     }.items():
-        run = write_run(tmp_path / name, provenance, LoopModel(CONFIG, "map"), LOOPS, mode="map")
+        run = write_run(tmp_path / name, provenance, network, kind, mode="map")
         (told[name],) = [line for line in card_of(run).splitlines() if "of the test split" in line]
     assert told["scratch"] == "No window of the test split was trained on."
     assert told["after unknown"].startswith("Whether windows of the test split were trained on is not")
@@ -178,6 +185,70 @@ def test_a_loop_model_says_where_it_started(tmp_path):
     assert "Its mode is `map`." in card
     assert "Training started from 12 tensors of the pre-trained run `before`." in card
     assert "chromweave loops call OUT.bedpe --model FOLDER --store STORE" in card
+
+
+TUNED = {**PROVENANCE, "pretrained": "/home/someone/before", "transferred_tensors": 12}
+
+
+def test_a_temperature_is_told(tmp_path):
+    network = LoopModel(CONFIG, "map")
+    card = card_of(write_run(tmp_path / "run", TUNED, network, LOOPS, mode="map", temperature=0.83125))
+    assert "Its logits are divided by a temperature of 0.8313, which was fitted on the validation" in card
+    without_one = card_of(write_run(tmp_path / "other", TUNED, network, LOOPS, mode="map"))
+    assert "Its logits are divided" not in without_one  # pre-training's temperature is another
+
+
+def test_a_contact_model_says_what_it_predicts_and_from_what(tmp_path):
+    model = {"mode": "infer_map", "output": "linear", "expected": [9.0, 4.0], "farthest_bins": 60}
+    scored = {**TUNED, "validation": {"loss": 0.25, "pearson": 0.5}}
+    card = card_of(
+        write_run(tmp_path / "run", scored, ContactModel(CONFIG, output="linear"), CONTACTS, **model)
+    )
+    for line in (
+        "# MIX-HIC, fine-tuned for contact maps",
+        "It gives the contacts of a window from the signal tracks along its two segments.",
+        "The anchors of its training windows lie up to 300,000 bp apart.",
+        "| contacts are predicted as | `clip` |",
+        "No window of the test split was trained on.",
+        "chromweave predict contacts OUT.mcool --model FOLDER --store STORE",
+    ):
+        assert line in card.splitlines(), line
+    (row,) = [line for line in card.splitlines() if line.startswith("| `pearson`")]
+    assert row.split(" | ")[1:4] == ["0.5", "–", "0"]
+    assert "distance alone has a high one" in row
+    (limit,) = [line for line in card.splitlines() if line.startswith("- It reads")]
+    assert "It reads the tracks `ATAC`, `H3K27ac\\|x` of `sim-tiny` at 5,000 bp" in limit
+    assert "another assembly or without these tracks are refused" in limit
+    assert "linear probe" not in card
+
+
+def test_an_expression_model_names_its_signal_and_where_it_comes_from(tmp_path):
+    model = {"mode": "map", "signal": "CAGE", "probe": True}
+    run = write_run(tmp_path / "run", TUNED, ExpressionModel(CONFIG, "map", True), EXPRESSION, **model)
+    described = json.loads((run / "config.json").read_text())
+    described["data"]["transform"]["tracks"] = []
+    (run / "config.json").write_text(json.dumps(described))
+    (run / "config.toml").write_text('tune = "probe"\n')
+    card = card_of(run)
+    for line in (
+        "# MIX-HIC, fine-tuned for expression",
+        "It predicts the track `CAGE`.",
+        "It is a linear probe: one dense layer on the tokens of the pre-trained model.",
+        "Training started from 12 tensors of the pre-trained run `before`, which were kept as they are.",
+        "| signal tracks, in this order | none |",
+        "| contacts are given as | `clip` |",
+        "chromweave predict expression OUT_PREFIX --model FOLDER --store STORE",
+    ):
+        assert line in card.splitlines(), line
+    (limit,) = [line for line in card.splitlines() if line.startswith("- It reads")]
+    assert "It reads contacts of `sim-tiny` at 5,000 bp, prepared as above." in limit
+    assert "of another assembly or without this resolution are refused" in limit
+
+
+def test_a_pretrained_model_reads_both(run):
+    (limit,) = [line for line in card_of(run).splitlines() if line.startswith("- It reads")]
+    assert "It reads contacts and the tracks `ATAC`, `H3K27ac\\|x` of `sim-tiny`" in limit
+    assert "or without this resolution or without these tracks are refused" in limit
 
 
 def test_a_preset_is_called_by_its_name(tmp_path):

@@ -17,8 +17,9 @@ from ..data.store import RegionStore
 from ..errors import FileFormatError, ModelError
 from ..files import atomic_path, read_json
 from ..models.mixhic import PRESETS
+from ..models.tasks import reads_map
 from ..training.checkpoint import CONFIG, WEIGHTS, read_description
-from .networks import CARD, LOOPS, PRETRAIN, network_config
+from .networks import CARD, CONTACTS, EXPRESSION, LOOPS, PRETRAIN, TASKS, network_config
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,8 @@ __all__ = ["training_data", "write_model_card"]
 _TITLES = {
     PRETRAIN: "MIX-HIC, pre-trained on pairs of contact windows and signal tracks",
     LOOPS: "MIX-HIC, fine-tuned for chromatin loops",
+    CONTACTS: "MIX-HIC, fine-tuned for contact maps",
+    EXPRESSION: "MIX-HIC, fine-tuned for expression",
 }
 _PURPOSES = {
     PRETRAIN: (
@@ -36,10 +39,18 @@ _PURPOSES = {
         "those of the other. It is the start of fine-tuning; by itself it calls nothing."
     ),
     LOOPS: "It gives the probability that the two anchors at the centre of a window form a loop.",
+    CONTACTS: "It gives the contacts of a window from the signal tracks along its two segments.",
+    EXPRESSION: "It gives a signal, such as CAGE, in every bin of a window's two segments.",
+}
+_COMMANDS = {
+    PRETRAIN: "finetune RUN --task loops --from FOLDER --store STORE --windows WINDOWS",
+    LOOPS: "loops call OUT.bedpe --model FOLDER --store STORE",
+    CONTACTS: "predict contacts OUT.mcool --model FOLDER --store STORE",
+    EXPRESSION: "predict expression OUT_PREFIX --model FOLDER --store STORE",
 }
 _SPLITS = ("train", "valid")
 _MEANINGS = {
-    "loss": "weighted sum of the terms that are trained",
+    "loss": "what training minimises",
     "contrastive": "maps and tracks of the same window against those of others",
     "orthogonal": "overlap of what a token shares with its partner and what it does not",
     "mapping": "error of tokens inferred from the other modality",
@@ -51,6 +62,10 @@ _MEANINGS = {
     "mapping_cosine": "cosine of inferred and true tokens; windows that are all alike have a high one, too",
     "auroc": "how often a loop scores above a non-loop",
     "average_precision": "area under the precision-recall curve; chance is the share of loops",
+    "pearson": (
+        "correlation with what was measured, over all known entries of all windows; of contacts that are not "
+        "given over expected ones, distance alone has a high one"
+    ),
 }
 
 
@@ -93,14 +108,17 @@ class _Run:
 
     path: Path
     kind: str
-    network: Mapping[str, Any]
-    mode: str | None
+    model: Mapping[str, Any]
     data: Mapping[str, Any]
     provenance: Mapping[str, Any]
     parameters: int
     weights_sha256: str
     settings: Mapping[str, Any]
     first_epoch: Mapping[str, float]
+
+    @property
+    def mode(self) -> str | None:
+        return self.model.get("mode")
 
     @property
     def transform(self) -> Mapping[str, Any]:
@@ -152,8 +170,7 @@ def _read(run: Path) -> _Run:
     return _Run(
         path=run,
         kind=description.kind,
-        network=description.model["network"],
-        mode=description.model.get("mode"),
+        model=description.model,
         data=description.data,
         provenance=description.provenance,
         parameters=int(whole["parameters"]),
@@ -192,7 +209,8 @@ def _front_matter(run: _Run) -> str:
 def _what_it_is(run: _Run) -> Iterable[str]:
     yield f"# {_TITLES.get(run.kind, run.kind)}"
     yield _PURPOSES.get(run.kind, f"A model of kind {_code(run.kind)}.")
-    config = network_config({"network": run.network})
+    yield from _what_it_answers(run)
+    config = network_config(run.model)
     sizes = [
         name
         for name, preset in PRESETS.items()
@@ -201,7 +219,24 @@ def _what_it_is(run: _Run) -> Iterable[str]:
     named = f"the sizes of the preset {_code(sizes[0])}" if sizes else "sizes of its own"
     reads = "" if run.mode is None else f" Its mode is {_code(run.mode)}."
     yield f"It has {run.parameters:,} parameters and {named}.{reads}"
-    yield _table(("network", "value"), [(key, _shown(value)) for key, value in run.network.items()])
+    yield _table(("network", "value"), [(key, _shown(value)) for key, value in run.model["network"].items()])
+
+
+def _what_it_answers(run: _Run) -> Iterable[str]:
+    """How a task's answers are to be read."""
+    model = run.model
+    if "signal" in model:
+        yield f"It predicts the track {_code(model['signal'])}."
+    if "temperature" in model:
+        yield (
+            f"Its logits are divided by a temperature of {model['temperature']:.4g}, which was fitted on the "
+            "validation windows, before they become probabilities."
+        )
+    if "farthest_bins" in model:
+        farthest = int(model["farthest_bins"]) * int(run.data["resolution"])
+        yield f"The anchors of its training windows lie up to {farthest:,} bp apart."
+    if model.get("probe"):
+        yield "It is a linear probe: one dense layer on the tokens of the pre-trained model."
 
 
 def _what_it_reads(run: _Run) -> Iterable[str]:
@@ -215,7 +250,7 @@ def _what_it_reads(run: _Run) -> Iterable[str]:
         "tracks": "signal tracks, in this order",
         "weight": "balancing vector",
         "scaled": "balanced values scaled to counts",
-        "contacts": "contacts are given as",
+        "contacts": f"contacts are {'predicted' if run.kind == CONTACTS else 'given'} as",
         "clip": "contacts are clipped at",
         "signal": "signal is given as",
         "augmentations": "augmentations, in training only",
@@ -248,7 +283,8 @@ def _trained_on(run: _Run) -> Iterable[str]:
     if "pretrained" in run.provenance:
         before = Path(str(run.provenance["pretrained"])).name
         moved = run.provenance.get("transferred_tensors")
-        yield f"Training started from {moved} tensors of the pre-trained run {_code(before)}."
+        kept = ", which were kept as they are" if run.settings.get("tune") in ("frozen", "probe") else ""
+        yield f"Training started from {moved} tensors of the pre-trained run {_code(before)}{kept}."
 
 
 def _store_row(store: Mapping[str, Any]) -> tuple[str, ...]:
@@ -260,7 +296,9 @@ def _store_row(store: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _held_out(run: _Run) -> str:
     included = run.provenance.get("include_test_chromosomes", run.settings.get("include_test_chromosomes"))
-    if included is None and run.kind == LOOPS:  # fine-tuning reads no such windows; pre-training may have
+    if (
+        included is None and run.kind in TASKS.values()
+    ):  # fine-tuning reads no such windows; pre-training may have
         included = None if "pretrained" in run.provenance else False
     if included is None:
         return "Whether windows of the test split were trained on is not recorded."
@@ -314,7 +352,7 @@ def _chance(scores: Mapping[str, float]) -> dict[str, float]:
     """Score -> what a model that knows nothing would have, where that is known."""
     one = scores.get("retrieval_chance")
     known = {} if one is None else {"retrieval_top1": one, "retrieval_top5": min(1.0, 5 * one)}
-    return {**known, "auroc": 0.5}
+    return {**known, "auroc": 0.5, "pearson": 0.0}
 
 
 def _how_to_load(run: _Run) -> Iterable[str]:
@@ -324,22 +362,14 @@ def _how_to_load(run: _Run) -> Iterable[str]:
         'model = chromweave.load("FOLDER")  # or "owner/name" on the Hugging Face Hub\n'
         "model.network, model.description\n```"
     )
-    command = (
-        "chromweave loops call OUT.bedpe --model FOLDER --store STORE"
-        if run.kind == LOOPS
-        else "chromweave finetune RUN --task loops --from FOLDER --store STORE --windows WINDOWS"
-    )
-    yield f"```\n{command}\n```"
+    if run.kind in _COMMANDS:
+        yield f"```\nchromweave {_COMMANDS[run.kind]}\n```"
     yield f"`{WEIGHTS}` and `{CONFIG}` are all it takes; no pickle is read."
 
 
 def _limits(run: _Run) -> Iterable[str]:
-    tracks = ", ".join(_code(name) for name in run.transform.get("tracks", ()))
     lines = [
-        f"It reads {_code(run.data['assembly'])} at {int(run.data['resolution']):,} bp with the tracks "
-        f"{tracks}, prepared as above. Stores of another assembly, without this resolution or without these "
-        "tracks are refused; tracks of another assay or scale under the same names are not noticed, and its "
-        "output then means nothing.",
+        _fitting_stores(run),
         "It has seen the cell lines above and no others; a score on them says nothing of others.",
     ]
     if run.simulated:
@@ -352,6 +382,19 @@ def _limits(run: _Run) -> Iterable[str]:
     ]
     yield "## Limits"
     yield "\n".join(f"- {line}" for line in lines)
+
+
+def _fitting_stores(run: _Run) -> str:
+    tracks = ", ".join(_code(name) for name in run.transform.get("tracks", ()))
+    maps = run.mode is None or reads_map(run.mode)
+    what = [*(["contacts"] if maps else []), *([f"the tracks {tracks}"] if tracks else [])]
+    refused = [*(["without this resolution"] if maps else []), *(["without these tracks"] if tracks else [])]
+    return (
+        f"It reads {' and '.join(what)} of {_code(run.data['assembly'])} at "
+        f"{int(run.data['resolution']):,} bp, prepared as above. Stores of another assembly or "
+        f"{' or '.join(refused)} are refused; data of another assay or scale under the same names are not "
+        "noticed, and its output then means nothing."
+    )
 
 
 def _origin(run: _Run) -> Iterable[str]:
