@@ -144,17 +144,18 @@ def test_what_was_not_measured_has_no_column_and_other_chromosomes_no_row(tmp_pa
         predict_expression(tmp_path / "p", **given, chroms=["chr2"])
 
 
-def test_half_a_bin_must_be_measured(tmp_path, monkeypatch):
-    """Of bin 20, 5 of 10 steps have data; of bin 8, 4."""
+@pytest.mark.parametrize(("setting", "second"), [({}, False), ({"least_known": 0.4}, True)])
+def test_as_much_of_a_bin_must_be_measured_as_in_training(tmp_path, monkeypatch, setting, second):
+    """Of bin 20, 5 of 10 steps have data; of bin 8, 4. Half is enough unless the model says otherwise."""
     values = signal("CAGE", "chr1")
     values[205:210] = values[84:90] = np.nan
     tracks = [FakeTrack("CAGE", {"chr1": values}), FakeTrack("ATAC", {"chr1": signal("ATAC", "chr1")})]
     store = build_fake(monkeypatch, tmp_path / "c.store", None, tracks, assembly=PLACES)
     (tmp_path / "genes.tsv").write_text("chrom\ttss\tname\nchr1\t20000\tA\nchr1\t8000\tB\n")
-    done = predict_expression(
-        tmp_path / "p", model=cage(tracks=("ATAC",)), store=store, tss=tmp_path / "genes.tsv"
-    )
-    np.testing.assert_allclose(done.genes["measured"], [values[200:205].mean(), np.nan], rtol=1e-3)
+    model = cage(tracks=("ATAC",), **setting)
+    done = predict_expression(tmp_path / "p", model=model, store=store, tss=tmp_path / "genes.tsv")
+    expected = [values[200:205].mean(), values[80:84].mean() if second else np.nan]
+    np.testing.assert_allclose(done.genes["measured"], expected, rtol=1e-3)
 
 
 def test_a_model_that_reads_the_map_needs_one(store, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import torch
 
 from ..data.layers import TRACK_WIDTH
 from ..data.store import RegionStore
-from ..data.targets import binned_targets
+from ..data.targets import LEAST_KNOWN, binned_targets
 from ..data.transforms import WindowTransform
 from ..errors import DataError, ModelError
 from ..files import write_json
@@ -269,5 +269,6 @@ def _measured(store: RegionStore, chrom: str, task: TaskModel) -> np.ndarray:
     steps[: len(stored)] = stored
     track = torch.from_numpy(steps)[None]
     mask = ~track.isnan()
-    found = binned_targets(track.masked_fill(~mask, 0), mask, n_bins)
+    least = float(task.model.get("least_known", LEAST_KNOWN))
+    found = binned_targets(track.masked_fill(~mask, 0), mask, n_bins, least)
     return np.where(found.known[0].numpy(), found.value[0].double().numpy(), np.nan)
