@@ -209,7 +209,7 @@ def test_expression_is_learned_where_tracks_peak_together(place, expression):
     assert expression.fit.best_metrics["pearson"] > 0.5
     said = described(expression)
     assert said["kind"] == "mixhic-expression"
-    assert said["model"].keys() == {"network", "mode", "signal"}
+    assert said["model"].keys() == {"network", "mode", "signal", "least_known"}
     assert (said["model"]["mode"], said["model"]["signal"]) == ("bimodal", "CAGE")
     assert said["data"]["transform"]["tracks"] == list(READ)
     loaded = load(expression.run)
@@ -244,6 +244,25 @@ def test_a_map_model_may_predict_any_track(place, tmp_path):
     config = replace(QUICK, mode="map", signal="DNase", transform=replace(OURS, tracks=()))
     said = described(tune(place, tmp_path / "r", "expression", config))
     assert (said["data"]["transform"]["tracks"], said["model"]["signal"]) == ([], "DNase")
+
+
+def test_a_signal_with_few_values_can_be_predicted(place, tmp_path):
+    """One step of 50 in every bin has a value: none counts, unless a setting says that this is enough."""
+    rng = np.random.default_rng(0)
+    tracks = [fake_track(name, planted(), rng) for name in (*READ, "CAGE")]
+    for values in tracks[2].values.values():
+        values[np.arange(len(values)) % 50 != 20] = np.nan
+    with pytest.MonkeyPatch.context() as patch:
+        build_fake(patch, place / "sparse.store", None, tracks, assembly=ASSEMBLY)
+    given = {"store": "sparse", "windows": "bare"}
+    config = replace(QUICK, mode="tracks")
+    half = tune(place, tmp_path / "half", "expression", config, **given)
+    assert half.fit.best_metrics["loss"] == 0
+    assert np.isnan(half.fit.best_metrics["pearson"])
+    some = tune(place, tmp_path / "some", "expression", replace(config, least_known=0.02), **given)
+    assert some.fit.best_metrics["loss"] > 0
+    assert np.isfinite(some.fit.best_metrics["pearson"])
+    assert described(some)["model"]["least_known"] == 0.02
 
 
 def test_a_signal_that_is_not_there_is_named_with_those_that_are(place, pretrained, tmp_path):

@@ -69,6 +69,13 @@ def test_loading_that_cannot_be(values, message):
         LoadingConfig(**values)
 
 
+@pytest.mark.parametrize("part", [0.0, 1.5])
+def test_a_part_of_a_bin_lies_between_none_and_all(part):
+    with pytest.raises(ConfigError, match=f"least_known must lie above 0 and be at most 1, not {part}"):
+        FinetuneConfig(least_known=part)
+    assert FinetuneConfig(least_known=1.0).least_known == 1
+
+
 def test_changes_are_to_the_optimisation():
     config = PretrainConfig.preset("small", epochs=3)
     assert (config.network.channels, config.fit.epochs) == (64, 3)
