@@ -54,6 +54,7 @@ ARMS = {
 }
 """Task, and what is fine-tuned for it; "scratch" leaves the pre-trained model out."""
 
+WINDOWS = {"loops": "loops", "contacts": "tss", "expression": "tss"}
 HEADLINES = {
     "loops": ("auroc", "auroc_distance_matched", "average_precision"),
     "contacts": ("scc", "log_oe_pearson", "insulation", "pearson"),
@@ -107,21 +108,18 @@ def steps(folder: Path, seed: int, preset: str) -> Iterator[Step]:
         ),
     )
     for task, arms in ARMS.items():
-        windows = "loops" if task == "loops" else "tss"
+        windows = WINDOWS[task]
         given = ("--store", f"{folder}/C.store", "--windows", f"{folder}/C.{windows}.parquet")
         for arm, options in arms.items():
-            run = folder / "runs" / task / arm.replace(", ", "_").replace(" ", "_")
-            start = (
-                (*options[:-1], *tracks)
-                if "scratch" in options
-                else (*options, "--from", f"{folder}/pretrain")
-            )
+            run = run_of(folder, task, arm)
+            scratch = "scratch" in options
+            start = (*options[:-1], *tracks) if scratch else (*options, "--from", f"{folder}/pretrain")
             yield Step(
                 run / "config.json",
                 ("finetune", str(run), "--task", task, *start, *given, *chosen, *resumed(run)),
             )
-            for line in "CD":
-                yield judged(folder, run, task, windows, line, seed)
+        for line in "CD":
+            yield judged(folder, task, line, seed)
     yield Step(
         folder / "few-shot" / "few_shot.tsv",
         (
@@ -171,32 +169,38 @@ def resumed(run: Path) -> tuple[str, ...]:
     return ("--resume",) if (run / "checkpoints" / "last.ckpt").exists() else ()
 
 
-def judged(folder: Path, run: Path, task: str, windows: str, line: str, seed: int) -> Step:
-    """The evaluation of a run on the test chromosomes of a cell line; trivial rows learn from C."""
-    out = run / f"on_{line}"
+def run_of(folder: Path, task: str, arm: str) -> Path:
+    """Folder of a fine-tuning."""
+    return folder / "runs" / task / arm.replace(", ", "_").replace(" ", "_")
+
+
+def judged(folder: Path, task: str, line: str, seed: int) -> Step:
+    """All arms of a task beside one another on the test chromosomes of a line; trivial rows learn from C."""
+    out, windows = folder / f"{task}_on_{line}", WINDOWS[task]
+    first, *others = ARMS[task]
     learned = ("--trivial-store", f"{folder}/C.store", "--trivial-windows", f"{folder}/C.{windows}.parquet")
     return Step(
         out / f"{task}.json",
         (
-            "evaluate", str(out), "--model", str(run), "--store", f"{folder}/{line}.store",
-            "--windows", f"{folder}/{line}.{windows}.parquet", *(learned if line == "D" else ()),
-            "--seed", str(seed),
+            "evaluate", str(out), "--model", str(run_of(folder, task, first)),
+            "--store", f"{folder}/{line}.store", "--windows", f"{folder}/{line}.{windows}.parquet",
+            *(option for arm in others for option in ("--beside", f"{arm}={run_of(folder, task, arm)}")),
+            *(learned if line == "D" else ()), "--seed", str(seed),
         ),
     )  # fmt: skip
 
 
 def gathered(root: Path, seeds: list[int]) -> pd.DataFrame:
-    """All evaluations: columns of `schemas.RESULTS`, seed being the genome's, and arm and line."""
+    """All evaluations: columns of `schemas.RESULTS`, seed being the genome's, and line."""
     parts = []
     for seed in seeds:
         for task, arms in ARMS.items():
-            for arm in arms:
-                run = root / f"seed{seed}" / "runs" / task / arm.replace(", ", "_").replace(" ", "_")
-                for line in "CD":
-                    table = run / f"on_{line}" / f"{task}.tsv"
-                    if table.is_file():
-                        rows = pd.read_csv(table, sep="\t", keep_default_na=False, na_values="NA")
-                        parts.append(rows[rows["stratum"] == "all"].assign(arm=arm, line=line, seed=seed))
+            for line in "CD":
+                table = root / f"seed{seed}" / f"{task}_on_{line}" / f"{task}.tsv"
+                if table.is_file():
+                    rows = pd.read_csv(table, sep="\t", keep_default_na=False, na_values="NA")
+                    rows["method"] = rows["method"].str.replace(r"^model", next(iter(arms)), regex=True)
+                    parts.append(rows[rows["stratum"] == "all"].assign(line=line, seed=seed))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -227,9 +231,7 @@ def summary(table: pd.DataFrame, seeds: list[int]) -> str:
                 f"| | {' | '.join(metrics)} |",
                 "|---" * (len(metrics) + 1) + "|",
             ]
-            own = rows[rows["method"] == "model"]
-            trivial = rows[(rows["arm"] == next(iter(ARMS[task]))) & ~rows["method"].str.startswith("model")]
-            for name, of in [*own.groupby("arm", sort=False), *trivial.groupby("method", sort=False)]:
+            for name, of in rows.groupby("method", sort=False):
                 cells = [_cell(of[of["metric"] == metric], seeds) for metric in metrics]
                 lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
