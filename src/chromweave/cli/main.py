@@ -14,7 +14,7 @@ from .._version import __version__
 from ..errors import ChromweaveError, InterruptedTraining, TrainingError
 from ..files import is_first_process
 from ..progress import reporting
-from . import analyse, data, experiment, predict, train
+from . import analyse, data, experiment, perturb, predict, train
 from .terminal import Terminal
 
 __all__ = ["app", "main"]
@@ -33,6 +33,7 @@ app = typer.Typer(
 data.register(app)
 train.register(app)
 predict.register(app)
+perturb.register(app)
 analyse.register(app)
 experiment.register(app)
 
