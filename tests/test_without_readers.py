@@ -54,6 +54,7 @@ sys.meta_path = [Bare if finder is PathFinder else finder for finder in sys.meta
 STORY = """
 from pathlib import Path
 import chromweave
+from chromweave.data.transforms import WindowTransform
 from chromweave.data.windows import read_windows
 from chromweave.models.mixhic import MixHicConfig
 from chromweave.training.engine import FitConfig
@@ -71,6 +72,15 @@ before = pretrain(place / "p", config=PretrainConfig(network=network, fit=fit), 
 after = finetune(
     place / "l", pretrained=before.run, config=FinetuneConfig(network=network, fit=fit), **given
 )
+for task, mode, transform in (
+    ("contacts", "infer_map", WindowTransform(contacts="observed_expected")),
+    ("expression", "bimodal", WindowTransform(tracks=("ATAC",))),
+):
+    settings = FinetuneConfig(
+        mode=mode, network=network, fit=fit, signal="DNase", transform=transform
+    )
+    done = finetune(place / task, task=task, config=settings, **given)
+    assert done.fit.best_metrics["pearson"] ** 2 <= 1
 scores = score_windows(chromweave.load(after.run), store, table[:5])
 print(json.dumps({
     "tracks": store.track_names,

@@ -203,3 +203,6 @@ def test_training_leaves_what_is_frozen_as_it_was(tmp_path, train, valid, probe)
     assert changed <= set(moved.new)
     learned = {name.split(".")[0] for name in changed}
     assert learned == ({"head"} if probe else {"fusion", "decoder", "head"})
+    kept = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["optimizer_states"][0]
+    optimised = sum(len(group["params"]) for group in kept["param_groups"])
+    assert optimised == sum(parameter.requires_grad for parameter in model.parameters()) == len(moved.new)

@@ -296,9 +296,8 @@ def _origin(pretrained: str | Path | None, moved: Transfer | None) -> dict[str, 
 
 
 def _temperature(network: nn.Module, windows: RunWindows, batch_size: int) -> float:
-    """What logits are divided by to be calibrated, learned on validation; 1 where there is none."""
-    if windows.valid is None:
-        return 1.0
+    """What logits are divided by to be calibrated, learned on validation."""
+    assert windows.valid is not None  # it has windows of both classes, or nothing would have been trained
     network.eval()
     device = next(network.parameters()).device
     labels, logits = [], []
