@@ -15,9 +15,9 @@ from ..evaluation.matching import match_loops, shifted_control
 from ..genome import Interval
 from ..io.intervals import read_bedpe
 from ..training.checkpoint import read_description
-from .evaluate_contacts import evaluate_contacts
-from .evaluate_expression import evaluate_expression
-from .evaluate_loops import evaluate_loops
+from .evaluate_contacts import SAME_PLACE, TRIVIAL_CONTACT_ROWS, evaluate_contacts
+from .evaluate_expression import TRIVIAL_EXPRESSION_ROWS, evaluate_expression
+from .evaluate_loops import TRIVIAL_LOOP_ROWS, evaluate_loops
 from .evaluation_rows import EvaluateConfig
 from .model_input import StoreLike, open_stores
 from .networks import TASKS
@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 __all__ = ["EvaluateConfig", "evaluate", "validate_loops"]
 
 _EVALUATIONS = {"loops": evaluate_loops, "contacts": evaluate_contacts, "expression": evaluate_expression}
+
+_ROWS = {
+    "model",
+    SAME_PLACE,
+    *TRIVIAL_LOOP_ROWS,
+    *TRIVIAL_CONTACT_ROWS,
+    *TRIVIAL_EXPRESSION_ROWS,
+}
 
 
 def evaluate(
@@ -74,7 +82,9 @@ def evaluate(
     ModelError
         The folder holds no task's model, or the store does not fit it.
     DataError
-        The split has no windows that can be judged.
+        The split has no windows that can be judged, or there are none to learn the trivial rows from.
+    ConfigError
+        Trivial rows have a store without a table, or two rows one name.
     """
     kind = read_description(model).kind
     tasks = {of: task for task, of in TASKS.items()}
@@ -82,6 +92,8 @@ def evaluate(
         raise ModelError(f"{model}: holds a {kind!r} model; give a run folder of finetune.")
     if (trivial_store is None) != (trivial_windows is None):
         raise ConfigError("trivial rows learn from a store and its window table: give both, or neither.")
+    if taken := sorted(set(beside or ()) & _ROWS):
+        raise ConfigError(f"a row is called {taken[0]!r} already; name the model beside it otherwise.")
     return _EVALUATIONS[tasks[kind]](
         out,
         model=model,

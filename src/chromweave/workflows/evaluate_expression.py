@@ -11,12 +11,15 @@ import numpy as np
 
 from ..batch import MapTrackBatch
 from ..data.dataset import WindowDataset
-from ..errors import DataError
+from ..data.targets import LEAST_KNOWN
+from ..errors import DataError, ModelError
 from ..evaluation.expression import ExpressionWindows, expression_differences, expression_estimates
 from ..evaluation.table import Result
 from ..evaluation.trivial_expression import BoostedTracks, PromoterAccessibility, WindowMean
 from ..plot.curves import evaluation_figure
 from ..plot.scores import expression_figure
+from ..progress import notify
+from ..training.checkpoint import CONFIG
 from .evaluation_rows import (
     EvaluateConfig,
     Opened,
@@ -61,11 +64,6 @@ def _bins(batch: MapTrackBatch, window_bins: int) -> _Bins:
     """Of windows on the diagonal, whose two segments are one: the first of them."""
     assert batch.target is not None
     assert batch.target_mask is not None
-    if not bool((batch.x == batch.y).all()):
-        raise DataError(
-            "expression is judged on windows on the diagonal, whose two segments are one; make the table "
-            "around tss, or as a grid without a largest distance."
-        )
     mask = batch.target_mask[:, :window_bins].numpy()
     target = np.where(mask, batch.target[:, :window_bins].double().numpy(), np.nan)
     return _Bins(bin_signal(batch, window_bins)[:, :window_bins], target, mask)
@@ -96,12 +94,13 @@ def evaluate_expression(
         "expression", model, store, windows, config, trivial_store, trivial_windows, beside,
         contacts=False,
     )  # fmt: skip
+    _require_sense(opened, windows, trivial_windows)
     tracks = _trivial_tracks(opened)
     truth = _Bins.of(
         _batches(opened, opened.judged, config.split, tracks, config, seed), opened.given.window_bins
     )
     said = {name: _predicted(one, opened.judged, config) for name, one in opened.models.items()}
-    rows = _rival_rows(opened, tracks, config, seed) if tracks else {}
+    rows = _rival_rows(opened, tracks, config, seed)
     said |= {name: row(truth.features) for name, row in rows.items()}
     measured = _measured(opened, truth, config)
     results = []
@@ -126,6 +125,29 @@ def evaluate_expression(
     return write_evaluation(out, "expression", results, opened, config, figures)
 
 
+def _require_sense(opened: Opened, windows: str | Path, trivial_windows: str | Path | None) -> None:
+    """One signal of all models, and windows whose two segments are one."""
+    for source, rows in ((windows, opened.judged), (trivial_windows or windows, opened.learning)):
+        if (rows.table["x"] != rows.table["y"]).any():
+            raise DataError(
+                f"{source}: has windows off the diagonal; expression is judged on windows whose two segments "
+                f"are one: make them around start sites, or as a grid without a largest distance."
+            )
+    for one in opened.models.values():
+        if _signal(one) != _signal(opened.first):
+            raise ModelError(
+                f"{one.name}: predicts {_signal(one)}, and {opened.first.name} {_signal(opened.first)}; "
+                f"evaluate them one by one."
+            )
+
+
+def _signal(one: TaskModel) -> str:
+    """The track that a model predicts."""
+    if "signal" not in one.model:
+        raise ModelError(f"{one.name}: its {CONFIG} does not say which signal it predicts; it is damaged.")
+    return str(one.model["signal"])
+
+
 def _shown(table: pd.DataFrame, methods: Collection[str]) -> pd.DataFrame:
     return table[table["method"].isin(list(methods)) & table["metric"].isin(_SHOWN)]
 
@@ -134,15 +156,17 @@ def _trivial_tracks(opened: Opened) -> tuple[str, ...]:
     """What the trivial rows read: the model's tracks; of one without, all that the stores share."""
     own = opened.given.transform.tracks
     stores = [opened.judged.store, opened.learning.store]
-    signal = opened.first.model["signal"]
+    signal = _signal(opened.first)
     shared = [name for name in stores[0].track_names if name in stores[1].track_names and name != signal]
+    if not own and not shared:
+        notify(f"no trivial rows: {stores[0].path} has no track but {signal} for them to read.")
     return own or tuple(shared)
 
 
 def _dataset(one: TaskModel, rows: Rows, split: Split, *, contacts: bool) -> WindowDataset:
-    target, least = str(one.model["signal"]), float(one.model["least_known"])
+    least = float(one.model.get("least_known", LEAST_KNOWN))
     return one.given.dataset(
-        [rows.store], [rows.table], split, contacts=contacts, target=target, least_known=least
+        [rows.store], [rows.table], split, contacts=contacts, target=_signal(one), least_known=least
     )
 
 
@@ -159,7 +183,9 @@ def _batches(
 def _rival_rows(
     opened: Opened, tracks: tuple[str, ...], config: EvaluateConfig, seed: int
 ) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """Each trivial row, fitted, as a function of features."""
+    """Each trivial row, fitted, as a function of features; none where there are no tracks to read."""
+    if not tracks:
+        return {}
     bins = opened.given.window_bins
     learned = _Bins.of(_batches(opened, opened.learning, "train", tracks, config, seed), bins)
     fitted: Any = (PromoterAccessibility(), WindowMean(), BoostedTracks(seed=seed))
