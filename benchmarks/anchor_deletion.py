@@ -3,11 +3,12 @@
     python -m benchmarks.anchor_deletion --folder DIR [--seeds 0 1 2]
 
 Takes genomes and contact models (line C, ``infer_map``) that ``benchmarks.three_tasks`` left in DIR. Planted
-loops of the test chromosomes that fit into a window are looked at; the signal within 500 bp of the CTCF motif
+loops of the test chromosomes that fit into a window are looked at. The signal within 500 bp of the CTCF motif
 of each anchor is deleted (all tracks brought to their chromosome's median), and so is that around enhancers
 in the same windows. Each anchor is paired with the enhancer, of those in its loop's window and off both
-anchors, whose ATAC and DNase signal together is nearest to its own, and at most a fifth off it. Prints both ``screen``
-commands; writes ``benchmarks/results/anchor_deletion.{tsv,json,md}`` and a figure in ``docs/figures``.
+anchors, whose signal of ATAC and DNase together is nearest to its own, and at most a fifth off it. Prints
+both ``screen`` commands; writes ``benchmarks/results/anchor_deletion.{tsv,json,md}`` and a figure in
+``docs/figures``.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ def main() -> None:
     pairs = pd.concat(parts, ignore_index=True)
     lines = ["# Deleting a loop's CTCF anchor, or another open site of equal signal", ""]
     lines += [
-        "| genome | pairs | median, anchor | median, site | anchor weakens more | rank sum p | signed rank p |"
+        "| genome | pairs | median, anchor | median, site | anchor weakens more | rank sum | signed rank |"
     ]
     lines += ["|---|---|---|---|---|---|---|"]
     for name, rows in [*pairs.groupby("seed"), ("all", pairs)]:

@@ -29,7 +29,7 @@ RESULTS = Path(__file__).parent / "results"
 TRACKS = ("ATAC", "DNase", "CTCF", "H3K27ac")
 SIGNAL = "CAGE"
 SPLIT = ("--valid-chrom", "chr4", "--test-chrom", "chr5", "--test-chrom", "chr6")
-RATIOS = ("0.001", "0.01", "0.1")
+RATIOS = ("0.001", "0.01")
 DRAWS = 3
 PRETRAIN_EPOCHS = "8"
 
@@ -38,7 +38,6 @@ ARMS = {
         "bimodal": ("--mode", "bimodal"),
         "map only": ("--mode", "map"),
         "tracks only": ("--mode", "tracks"),
-        "bimodal, from scratch": ("--mode", "bimodal", "scratch"),
     },
     "contacts": {
         "infer_map": ("--mode", "infer_map"),
@@ -48,8 +47,6 @@ ARMS = {
     "expression": {
         "bimodal": ("--mode", "bimodal"),
         "tracks only": ("--mode", "tracks"),
-        "map only": ("--mode", "map"),
-        "bimodal, from scratch": ("--mode", "bimodal", "scratch"),
     },
 }
 """Task, and what is fine-tuned for it; "scratch" leaves the pre-trained model out."""
