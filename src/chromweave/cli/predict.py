@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     predict.command("contacts")(contacts)
     predict.command("expression")(expression)
     predict.command("loops")(loops)
+    predict.command("picture")(picture)
     app.add_typer(predict, name="predict")
 
 
@@ -120,3 +121,27 @@ def loops(
             "not_scored": done.reasons or "none",
         }
     )
+
+
+def picture(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="Picture to write.", metavar="OUT.png")],
+    predicted: Annotated[
+        Path, typer.Argument(help="What predict contacts wrote.", metavar="PREDICTED.mcool")
+    ],
+    store: StoreOption,
+    region: Annotated[str, typer.Option(help="What is shown, e.g. chr6:5,000,000-7,000,000.")],
+    track: Annotated[
+        list[str] | None, typer.Option("--track", help="Track to draw; repeat. Default: all of the store.")
+    ] = None,
+    kind: Annotated[
+        Literal["contacts", "oe"], typer.Option(help="Contacts, or observed over expected.")
+    ] = "contacts",
+) -> None:
+    """Draw a predicted map below the measured one, if the store has contacts, over the tracks."""
+    from ..workflows.prediction_picture import picture_of_prediction
+
+    picture_of_prediction(
+        out, predicted=predicted, store=store, region=region, tracks=tuple(track or ()), kind=kind
+    )
+    context.obj.show({"picture": str(out)})
