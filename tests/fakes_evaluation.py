@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +19,13 @@ from chromweave.data.windows import grid_windows, loop_windows, read_windows, wr
 from chromweave.evaluation import bootstrap
 from chromweave.models.mixhic import MixHicConfig
 from chromweave.training.checkpoint import LoadedModel, ModelDescription, save_model
-from chromweave.workflows import evaluate_loops, evaluation_rows, inference
+from chromweave.workflows import (
+    evaluate_contacts,
+    evaluate_expression,
+    evaluate_loops,
+    evaluation_rows,
+    inference,
+)
 from chromweave.workflows.model_input import ModelInput
 from chromweave.workflows.networks import PRETRAIN, TASKS, build_network, load_task
 from tests.fakes import FakeContacts, build_fake
@@ -38,8 +46,21 @@ STEP = 80_000  # 16 bins: windows of a grid lie side by side
 MASKED = (100, 101, 350, 600)
 
 
-def cell_line(patch, out, *, seed=0, depth=1, tracks=(*READ, SIGNAL), assembly=ASSEMBLY, contacts=True):
-    """A store with planted loops, four masked bins on each chromosome, and steps of a track without data."""
+def cell_line(
+    patch,
+    out,
+    *,
+    seed=0,
+    depth=1,
+    tracks=(*READ, SIGNAL),
+    turned=(),
+    assembly=ASSEMBLY,
+    contacts=True,
+):
+    """A store with planted loops, four masked bins on each chromosome, and a stretch without signal.
+
+    Tracks that are `turned` are low where others peak.
+    """
     rng, loops = np.random.default_rng(seed), planted()
     n_bins = ASSEMBLY.length("chr1") // RESOLUTION
     weight = np.full(n_bins, 0.02)
@@ -49,7 +70,9 @@ def cell_line(patch, out, *, seed=0, depth=1, tracks=(*READ, SIGNAL), assembly=A
     made = [fake_track(name, loops, rng) for name in tracks]
     for track in made:
         for values in track.values.values():
-            values[5000:5200] = np.nan  # bins 100 to 103
+            if track.name in turned:
+                values[:] = 200 - values
+            values[100 * 50 : 104 * 50] = np.nan  # bins 100 to 103
     held = FakeContacts(maps, weights, assembly) if contacts else None
     return build_fake(patch, out, held, made, assembly=assembly, max_distance=600_000)
 
@@ -196,8 +219,15 @@ def score(table, method, metric, stratum="all") -> float:
 
 
 def quick(monkeypatch):
-    """Intervals from a few draws and figures without ink, where they are no concern of what is tested."""
-    fewer = bootstrap.BootstrapConfig(draws=30)
+    """A few draws, boosting on next to nothing, and no figures: what is tested is no concern of theirs."""
+
+    def write(out, task, results, opened, config, figures):
+        return evaluation_rows.write_evaluation(out, task, results, opened, config, {})
+
+    fewer = bootstrap.BootstrapConfig(draws=6)
     monkeypatch.setattr(bootstrap, "BootstrapConfig", lambda: fewer)
     monkeypatch.setattr(evaluate_loops, "_FEW_DRAWS", fewer)
-    monkeypatch.setattr(evaluation_rows, "image_bytes", lambda figure: b"")
+    few_bins = partial(evaluate_expression.BoostedTracks, 0, limit=300)
+    monkeypatch.setattr(evaluate_expression, "BoostedTracks", few_bins)
+    for module in (evaluate_loops, evaluate_contacts, evaluate_expression):
+        monkeypatch.setattr(module, "write_evaluation", write)
