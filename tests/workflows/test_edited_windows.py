@@ -1,5 +1,7 @@
 """Edits as they are written, and windows as they are and edited."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -90,8 +92,12 @@ def test_contacts_of_windows_on_the_diagonal_are_symmetric(store):
     assert not answer.taken.any()
 
 
-def test_a_batch_has_at_least_one_window(store):
-    opened = EditableModel.open(fake_model("contacts", PairsOfBins()), store)
-    table = window_table("chr1", np.array([15]), np.array([15]), RESOLUTION)
+def test_windows_that_see_one_another_are_predicted_by_themselves(store):
+    model = fake_model("contacts", PairsOfBins())
+    opened = EditableModel.open(model, store)
+    assert opened.at_once(64) == 64
+    described = dict(model.description.model) | {"network": {"legacy": True}}
+    imported = replace(model, description=replace(model.description, model=described))
+    assert EditableModel.open(imported, store).at_once(64) == 1
     with pytest.raises(ConfigError, match="at least one window, not 0"):
-        next(opened.answers(table, [[]], 0, "testing"))
+        opened.at_once(0)

@@ -124,6 +124,26 @@ class EditableModel:
                 f"it reads {', '.join(read)}. Edit one of these."
             )
 
+    def at_once(self, batch_size: int) -> int:
+        """Windows at a time: as many as asked for, or one where windows of a batch see one another.
+
+        An imported model attends across the batch, as the published code does: the edit of one window would
+        change the answer to the next.
+
+        Raises
+        ------
+        ConfigError
+            Less than one is asked for.
+        """
+        if batch_size < 1:
+            raise ConfigError(f"a batch has at least one window, not {batch_size}.")
+        if not self.model.model.get("network", {}).get("legacy", False):
+            return batch_size
+        notify(
+            "the model's windows see the others of their batch: each is predicted by itself, which is slow"
+        )
+        return 1
+
     def editor(self, chromosomes: Sequence[str]) -> SignalEditor:
         """Edits windows whose chromosomes are numbered like that."""
         return SignalEditor(self.store, self.transform.tracks, chromosomes, self.resolution)
@@ -250,6 +270,4 @@ def _raw(loaded: LoadedModel) -> LoadedModel:
 
 
 def _parts(n: int, size: int) -> list[tuple[int, int]]:
-    if size < 1:
-        raise ConfigError(f"a batch has at least one window, not {size}.")
     return [(first, min(first + size, n)) for first in range(0, n, size)]

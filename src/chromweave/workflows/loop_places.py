@@ -26,7 +26,7 @@ class LoopPlace:
     Attributes
     ----------
     name
-        The loop's, or its anchors'.
+        The loop's, or where its anchors start.
     anchors
         Its two anchors, the first one first.
     x, y
@@ -77,7 +77,7 @@ def loop_places(loops: pd.DataFrame, model: EditableModel) -> list[LoopPlace]:
     for name, chrom, start1, end1, start2, end2 in zip(names, *columns, strict=True):
         anchors = (Interval(chrom, int(start1), int(end1)), Interval(chrom, int(start2), int(end2)))
         known = isinstance(name, str) and name not in ("", ".")
-        found.append(_place(name if known else f"{anchors[0]} {anchors[1]}", anchors, model))
+        found.append(_place(name if known else f"{chrom}:{start1:,}/{start2:,}", anchors, model))
     return found
 
 

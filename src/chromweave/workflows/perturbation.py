@@ -117,7 +117,7 @@ def perturb(
             else f"--loops is for models of loops, and {opened.model.name} predicts {opened.task}; "
             "leave it out (screen reads loops off predicted maps)."
         )
-    task = EditTask(opened, tuple(edits), region or _around(opened, edits), batch_size, loops)
+    task = EditTask(opened, tuple(edits), region or _around(opened, edits), opened.at_once(batch_size), loops)
     with atomic_directory(out, marker=_MARKER) as folder:
         found = _PREDICT[opened.task](task, folder)
         write_table(folder / "perturbation.tsv", found.table)

@@ -124,7 +124,8 @@ def screen(
     _require_sense(opened, intervals, loops, factors, all_loops)
     cases = _cases(opened, intervals, loops, all_loops)
     settled = [(case, factor) for factor in factors for case in cases]
-    table = ranked(_scored(opened, settled, tuple(dict.fromkeys(tracks)), batch_size))
+    named = tuple(dict.fromkeys(tracks))
+    table = ranked(_scored(opened, settled, named, opened.at_once(batch_size)))
     scored = int(table["rank"].notna().sum())
     if not scored:
         first = table.iloc[0]
