@@ -6,6 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO_OUT ?= demo
 DATA ?= ../shared/data
 TUTORIAL_OUT ?= tutorial
+BENCH_OUT ?= bench
 # Tests share two cores; one thread per worker keeps torch and BLAS from fighting over them.
 WORKERS ?= 2
 
@@ -47,6 +48,9 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.window_loading
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.pretraining_retrieval --epochs 5
+	$(BIN)/python -m benchmarks.three_tasks --folder $(BENCH_OUT)
+	$(BIN)/python -m benchmarks.three_tasks_k562 --data $(DATA)/k562_chr22_hg38 --folder $(BENCH_OUT)/k562
+	$(BIN)/python -m benchmarks.anchor_deletion --folder $(BENCH_OUT)
 
 clean:
 	rm -rf demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
