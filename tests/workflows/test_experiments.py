@@ -1,33 +1,22 @@
 """Arms are run once, go on where they were interrupted, and are refused where they were made otherwise."""
 
-from dataclasses import replace
-
 import pandas as pd
 import pytest
 
-from chromweave.data.transforms import WindowTransform
 from chromweave.data.windows import loop_windows, read_windows, write_windows
-from chromweave.errors import ConfigError, DataError, InterruptedTraining, ModelError, OutputError
+from chromweave.errors import ConfigError, DataError, InterruptedTraining, OutputError
 from chromweave.files import write_json
-from chromweave.models.mixhic import MixHicConfig
 from chromweave.progress import reporting
-from chromweave.training.engine import FitConfig
 from chromweave.workflows.evaluate import EvaluateConfig
 from chromweave.workflows.experiments import (
     Arm,
     Fitting,
     Pretraining,
-    alike,
     consecutive,
-    one_process,
     open_bench,
-    read,
-    reading,
-    require_samples,
 )
 from chromweave.workflows.foundation_settings import FinetuneConfig, PretrainConfig
-from chromweave.workflows.model_input import ModelInput
-from tests.fakes_experiments import Laboratory, News, fake_run
+from tests.fakes_experiments import Laboratory, News
 from tests.fakes_loops import RESOLUTION, SPLIT, WINDOW_BINS, loop_store, planted
 
 CONFIG = FinetuneConfig.preset("tiny", epochs=2)
@@ -209,6 +198,24 @@ def test_without_any_arm_there_is_no_table(place, tmp_path):
         bench(tmp_path / "out", Laboratory()).run([arm(place, missing="too few")])
 
 
+def test_data_that_hold_nothing_are_a_result_only_where_that_was_foreseen(place, tmp_path):
+    def empty(trained, asked):
+        if asked["out"].name == "empty":
+            raise DataError("all bins are masked")
+        return 0.5
+
+    lab = Laboratory(score=empty)
+    arms = [arm(place, "full"), arm(place, "empty", may_hold_nothing=True)]
+    full, none = bench(tmp_path / "out", lab).run(arms)
+    assert (full.arm.missing, none.arm.missing) == ("", "all bins are masked")
+    assert full.scores is not None
+    assert none.scores is None
+    with pytest.raises(DataError, match="masked"):
+        bench(tmp_path / "out", lab).run([arm(place, "empty")])
+    with pytest.raises(ConfigError, match="no arm can be run: all bins are masked"):
+        bench(tmp_path / "out", lab).run(arms[1:])
+
+
 def test_trivial_rows_may_learn_elsewhere(place, tmp_path):
     lab = Laboratory()
     own = place / "a.store", place / "loops.parquet"
@@ -216,88 +223,7 @@ def test_trivial_rows_may_learn_elsewhere(place, tmp_path):
     assert (lab.evaluated[0]["trivial_store"], lab.evaluated[0]["trivial_windows"]) == own
 
 
-def without(place, name, change):
-    table = read_windows(place / "loops.parquet", splits=["train", "valid", "test"])
-    changed = change(table)
-    changed.attrs = table.attrs
-    write_windows(place / name, changed)
-    return place / name
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda table: table[table["split"] != "test"], "has no window of the split 'test'"),
-        (lambda table: table.assign(label=float("nan")), "windows have no label"),
-        (lambda table: table[(table["split"] != "valid") | (table["label"] == 1)], "the split 'valid'"),
-    ],
-)
-def test_windows_that_could_not_be_judged_are_refused_before_any_training(place, change, said):
-    from chromweave.workflows.model_input import open_stores
-
-    (store,) = open_stores(place / "a.store")
-    path = without(place, "changed.parquet", change)
-    with pytest.raises(DataError, match=said):
-        require_samples("loops", store, path)
-    if "label" in said:
-        require_samples("contacts", store, path)
-
-
-def test_an_unknown_task(place):
-    with pytest.raises(ConfigError, match="no task 'tads'; there are loops, contacts, expression"):
-        require_samples("tads", None, place / "loops.parquet")
-
-
-def test_from_scratch_means_the_same_network_and_input(tmp_path):
-    network = MixHicConfig(channels=8, heads=1, depth=1, n_tracks=3, head_dropout=0.3)
-    transform = WindowTransform(contacts="log1p", tracks=("A", "B", "C"), augmentations=("jitter",))
-    source = fake_run(
-        tmp_path / "pre",
-        "mixhic-pretrain",
-        data=ModelInput("loopy", 5000, 16, transform),
-        network=network,
-    )
-    ours = alike(FinetuneConfig.preset("tiny"), "loops", source)
-    assert ours.network == replace(
-        network, **{n: getattr(CONFIG.network, n) for n in ("head_dropout", "contact_mixing")}
-    )
-    assert (ours.transform.contacts, ours.transform.tracks) == ("log1p", ("A", "B", "C"))
-    assert ours.transform.augmentations == CONFIG.transform.augmentations
-    contacts = alike(FinetuneConfig.preset("tiny", "contacts"), "contacts", source)
-    assert contacts.transform.contacts == "observed_expected"
-    other = fake_run(tmp_path / "loops", "mixhic-loops")
-    with pytest.raises(ModelError, match="holds a 'mixhic-loops' model; give a run folder of pretrain"):
-        alike(CONFIG, "loops", other)
-
-
-class Tracks:
-    def __init__(self, *names):
-        self.track_names, self.path = names, "x.store"
-
-
-def test_tracks_that_are_read():
-    stores = [Tracks("ATAC", "CAGE", "CTCF"), Tracks("CAGE", "ATAC")]
-    assert reading(CONFIG, "loops", stores).transform.tracks == ("ATAC", "CAGE")
-    assert reading(CONFIG, "expression", stores).transform.tracks == ("ATAC",)
-    named = replace(CONFIG, transform=replace(CONFIG.transform, tracks=("CTCF",)))
-    assert reading(named, "loops", stores) == named
-    silent = replace(CONFIG, mode="map")
-    assert reading(silent, "loops", stores) == silent
-    assert reading(silent, "loops", stores, whatever_mode=True).transform.tracks == ("ATAC", "CAGE")
-    with pytest.raises(ConfigError, match="no track but CAGE"):
-        reading(CONFIG, "expression", [Tracks("CAGE")])
-
-
-def test_small_refusals(place):
+def test_seeds_of_repetitions():
     assert list(consecutive(5, 3)) == [5, 6, 7]
     with pytest.raises(ConfigError, match="at least one seed"):
         consecutive(5, 0)
-    one_process(CONFIG)
-    with pytest.raises(ConfigError, match="leave devices and nodes at 1"):
-        one_process(replace(CONFIG, fit=FitConfig(devices=2)))
-
-
-def test_windows_of_another_store_are_refused(place, tmp_path, monkeypatch):
-    other = loop_store(monkeypatch, tmp_path / "b.store", seed=1)
-    with pytest.raises(DataError, match="made for other contacts"):
-        read(place / "loops.parquet", other, "train")

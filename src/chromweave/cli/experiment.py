@@ -55,7 +55,8 @@ SeedsOption = Annotated[
     int, typer.Option("--seeds", help="Runs of each arm, with consecutive seeds; a claim needs at least 3.")
 ]
 MetricOption = Annotated[
-    str | None, typer.Option("--metric", help="What the figure shows. Default: what the evaluation gives first.")
+    str | None,
+    typer.Option("--metric", help="What the figure shows. Default: what the evaluation gives first."),
 ]
 BlockOption = Annotated[int, typer.Option("--block", help="Blocks resampled for an arm's intervals, bp.")]
 OverwriteOption = Annotated[

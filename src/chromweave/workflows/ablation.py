@@ -12,6 +12,7 @@ from ..models.tasks import CONTACT_MODES, Mode
 from ..plot.scores import ablation_figure
 from ..schemas import Column
 from .evaluation_rows import EvaluateConfig
+from .experiment_input import one_process, read, reading, require_samples
 from .experiment_tables import (
     arm_rows,
     difference_rows,
@@ -21,19 +22,7 @@ from .experiment_tables import (
     with_intervals,
     write_experiment,
 )
-from .experiments import (
-    Arm,
-    Bench,
-    Fitting,
-    Pretraining,
-    Verbs,
-    consecutive,
-    one_process,
-    open_bench,
-    read,
-    reading,
-    require_samples,
-)
+from .experiments import Arm, Bench, Fitting, Pretraining, Verbs, consecutive, open_bench
 from .finetuning import Task
 from .foundation_settings import FinetuneConfig, PretrainConfig
 from .model_input import open_stores

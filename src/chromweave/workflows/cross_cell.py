@@ -12,20 +12,9 @@ from ..errors import ConfigError
 from ..plot.transfer import matrix_figure
 from ..schemas import Column
 from .evaluation_rows import EvaluateConfig
+from .experiment_input import alike, one_process, read, reading, require_samples
 from .experiment_tables import arm_rows, experiment_schema, mean_rows, shown_metrics, write_experiment
-from .experiments import (
-    Arm,
-    Bench,
-    Fitting,
-    Verbs,
-    alike,
-    consecutive,
-    one_process,
-    open_bench,
-    read,
-    reading,
-    require_samples,
-)
+from .experiments import Arm, Bench, Fitting, Verbs, consecutive, open_bench
 from .finetuning import Task
 from .foundation_settings import FinetuneConfig
 from .model_input import open_stores

@@ -17,6 +17,7 @@ from ..plot.curves import strata_figure
 from ..schemas import Column
 from ..training.checkpoint import read_description
 from .evaluation_rows import EvaluateConfig
+from .experiment_input import require_samples
 from .experiment_steps import identity, once
 from .experiment_tables import (
     arm_rows,
@@ -26,7 +27,7 @@ from .experiment_tables import (
     with_intervals,
     write_experiment,
 )
-from .experiments import Arm, Bench, Fitting, Verbs, consecutive, open_bench, require_samples
+from .experiments import Arm, Bench, Fitting, Verbs, consecutive, open_bench
 from .finetuning import Task
 from .foundation_settings import FinetuneConfig
 from .model_input import open_stores
@@ -90,6 +91,7 @@ def depth(
 
     Every store tested on is balanced anew, that of the fraction 1 included, so that nothing but depth
     differs. Trivial rows learn from training windows of the same depth, a model only if it is trained again.
+    Where contacts are predicted, the truth is the thinned map.
 
     Parameters
     ----------
@@ -115,7 +117,8 @@ def depth(
     -------
     pandas.DataFrame
         Schema :data:`DEPTH`: rows ``"arm"`` and ``"mean"`` over seeds. Trivial rows are of the first seed. A
-        fraction whose map cannot be balanced has rows without value whose note says so.
+        fraction whose map cannot be balanced, or holds nothing to judge, has rows without value whose note
+        says so.
 
     Raises
     ------
@@ -239,6 +242,7 @@ def _arm(model: _Model, fitting: Fitting | None, thinned: _Thinned, fraction: fl
         seed=seed,
         trivial={"model": "none", "fraction": fraction, "retrained": False},
         missing=thinned.missing,
+        may_hold_nothing=fraction < 1,
     )
 
 

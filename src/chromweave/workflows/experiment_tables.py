@@ -69,7 +69,8 @@ def arm_rows(outcomes: Sequence[Outcome], schema: Schema) -> pd.DataFrame:
     for arm, scores in outcomes:
         table = _missing(wanted) if scores is None else scores
         own = table["method"].astype(str).str.split(" - ").str[0] == _MODEL
-        parts.append(table[own].assign(**arm.conditions, seed=arm.seed, runs=1, note=arm.missing or None))
+        runs = 0 if arm.missing else 1
+        parts.append(table[own].assign(**arm.conditions, seed=arm.seed, runs=runs, note=arm.missing or None))
         if scores is not None and (key := json.dumps(arm.trivial, default=str)) not in seen:
             seen.add(key)
             parts.append(table[~own].assign(**arm.trivial, runs=0, note=None))

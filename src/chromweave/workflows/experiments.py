@@ -14,21 +14,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..data.store import RegionStore
-from ..data.windows import read_windows
 from ..errors import ConfigError, DataError, InterruptedTraining, ModelError
 from ..evaluation.table import Result, results_table
-from ..models.tasks import reads_tracks
 from ..progress import notify, track
 from ..provenance import start_run
-from ..training.checkpoint import CONFIG, read_description
 from .evaluate import EvaluateConfig, evaluate
 from .experiment_steps import identity, once, training_settings
 from .finetuning import Task, finetune
 from .foundation import pretrain
 from .foundation_settings import FinetuneConfig, PretrainConfig
-from .model_input import ModelInput, shared_tracks
-from .networks import PRETRAIN, TASKS, network_config
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,13 +34,8 @@ __all__ = [
     "Outcome",
     "Pretraining",
     "Verbs",
-    "alike",
     "consecutive",
-    "one_process",
     "open_bench",
-    "read",
-    "reading",
-    "require_samples",
 ]
 
 _FOLDERS = ("windows", "stores", "pretraining", "runs", "evaluations")
@@ -107,6 +96,9 @@ class Arm:
         Store and windows that the trivial rows learn from, if they are another cell line's.
     missing
         Why the arm cannot be run; empty where it can.
+    may_hold_nothing
+        Whether its data may turn out to hold nothing to learn from or to judge, which is then a result: the
+        arm is listed as one that cannot be run.
     """
 
     name: str
@@ -118,6 +110,7 @@ class Arm:
     trivial: Mapping[str, Any]
     trivial_from: tuple[Path, Path] | None = None
     missing: str = ""
+    may_hold_nothing: bool = False
 
 
 class Outcome(NamedTuple):
@@ -158,13 +151,28 @@ class Bench:
         InterruptedTraining
             The process was asked to end; the same call goes on from there.
         """
-        if arms and all(arm.missing for arm in arms):
+        if all(arm.missing for arm in arms):
             raise ConfigError(f"no arm can be run: {arms[0].missing}")
         outcomes = []
         for number, arm in enumerate(track(arms, "experiment", unit="arms"), 1):
             notify(f"arm {number} of {len(arms)}: {arm.name}" + (f": {arm.missing}" if arm.missing else ""))
-            outcomes.append(Outcome(arm, None if arm.missing else self._scores(arm)))
+            outcomes.append(self._outcome(arm))
+        if all(scores is None for _, scores in outcomes):
+            raise ConfigError(f"no arm can be run: {outcomes[0].arm.missing}")
         return outcomes
+
+    def _outcome(self, arm: Arm) -> Outcome:
+        if arm.missing:
+            return Outcome(arm, None)
+        try:
+            return Outcome(arm, self._scores(arm))
+        except ModelError:
+            raise
+        except DataError as error:
+            if not arm.may_hold_nothing:
+                raise
+            notify(f"{arm.name}: {error}")
+            return Outcome(replace(arm, missing=str(error)), None)
 
     def pretrained(self, wanted: Path | Pretraining | None) -> Path | None:
         """Run folder of a pre-training, made now if it is not there."""
@@ -320,88 +328,3 @@ def consecutive(seed: int, seeds: int) -> range:
     if seeds < 1:
         raise ConfigError(f"an arm needs at least one seed, not {seeds}.")
     return range(seed, seed + seeds)
-
-
-def read(windows: str | Path, store: RegionStore, *splits: str) -> pd.DataFrame:
-    """Windows of some splits, refused if they are not of this store (of its assembly, if it has no map)."""
-    return read_windows(windows, store=store, splits=splits, contacts=bool(store.resolutions))
-
-
-def require_samples(task: Task, store: RegionStore, windows: str | Path) -> None:
-    """Refuse, before anything is trained, windows that could not be trained on or judged.
-
-    Raises
-    ------
-    DataError
-        A split is empty; or, for loops, has unlabelled windows or those of one label only.
-    """
-    if task not in TASKS:
-        raise ConfigError(f"no task {task!r}; there are {', '.join(TASKS)}.")
-    for split in ("train", "valid", "test"):
-        label = read(windows, store, split)["label"]
-        if not len(label):
-            raise DataError(
-                f"{windows}: has no window of the split {split!r}; an experiment needs all three, make "
-                "windows with a split that has them."
-            )
-        if task == "loops" and (label.isna().any() or label.nunique() != 2):
-            raise DataError(
-                f"{windows}: loops are learned from loops and others, all labelled; of the split {split!r} "
-                f"{int(label.isna().sum()):,} of {len(label):,} windows have no label; make windows with "
-                "--around loops."
-            )
-
-
-def alike(config: FinetuneConfig, task: Task, pretrained: str | Path) -> FinetuneConfig:
-    """Settings that give a model from scratch the size and the input of one from `pretrained`.
-
-    Raises
-    ------
-    ModelError
-        The folder holds no pre-trained model.
-    """
-    before = read_description(pretrained)
-    if before.kind != PRETRAIN:
-        raise ModelError(f"{pretrained}: holds a {before.kind!r} model; give a run folder of pretrain.")
-    given = ModelInput.parse(before.data, f"{pretrained}: {CONFIG}").augmented_as(config.transform).transform
-    if task == "contacts":
-        given = replace(given, contacts=config.transform.contacts)
-    own = {name: getattr(config.network, name) for name in ("head_dropout", "contact_mixing")}
-    return replace(config, network=replace(network_config(before.model), **own), transform=given)
-
-
-def reading(
-    config: FinetuneConfig, task: Task, stores: Sequence[RegionStore], *, whatever_mode: bool = False
-) -> FinetuneConfig:
-    """Settings that name the tracks read: those given, or all that `stores` share but the one predicted.
-
-    A mode that reads no track names none, unless another arm reads them (`whatever_mode`).
-
-    Raises
-    ------
-    ConfigError
-        Nothing is left to read.
-    DataError
-        The stores have no track in common.
-    """
-    if config.transform.tracks or not (whatever_mode or reads_tracks(config.mode)):
-        return config
-    target = config.signal if task == "expression" else None
-    tracks = tuple(name for name in shared_tracks(stores) if name != target)
-    if not tracks:
-        raise ConfigError(f"the stores share no track but {target}, which is to be predicted.")
-    return replace(config, transform=replace(config.transform, tracks=tracks))
-
-
-def one_process(config: FinetuneConfig | PretrainConfig) -> None:
-    """Refuse settings that spread a training: what follows it would be done by every process.
-
-    Raises
-    ------
-    ConfigError
-        There is more than one process.
-    """
-    if config.fit.processes > 1:
-        raise ConfigError(
-            "an experiment trains its arms one after another in one process; leave devices and nodes at 1."
-        )

@@ -14,6 +14,7 @@ from ..errors import ConfigError
 from ..plot.transfer import fewshot_figure
 from ..schemas import Column
 from .evaluation_rows import EvaluateConfig
+from .experiment_input import alike, one_process, read, reading, require_samples
 from .experiment_steps import identity, once
 from .experiment_tables import (
     arm_rows,
@@ -24,19 +25,7 @@ from .experiment_tables import (
     units,
     write_experiment,
 )
-from .experiments import (
-    Arm,
-    Bench,
-    Fitting,
-    Verbs,
-    alike,
-    consecutive,
-    one_process,
-    open_bench,
-    read,
-    reading,
-    require_samples,
-)
+from .experiments import Arm, Bench, Fitting, Verbs, consecutive, open_bench
 from .finetuning import Task
 from .foundation_settings import FinetuneConfig
 from .model_input import open_stores
@@ -297,10 +286,11 @@ def _rows(bench: Bench, arms: Sequence[Arm], both: bool) -> pd.DataFrame:
 
 
 def _points(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """What the figure shows: for each start, ratio and metric a value of each draw."""
+    """What the figure shows: for each start, ratio and metric a value of each draw that has one."""
     import pandas as pd
 
     own = rows[(rows["row"] == "arm") & (rows["method"] == "model") & (rows["stratum"] == "all")]
+    own = own[own["value"].notna()]
     parts = []
     for name in metrics:
         of_metric = own[own["metric"] == name]
