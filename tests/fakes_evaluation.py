@@ -54,12 +54,14 @@ def cell_line(
     depth=1,
     tracks=(*READ, SIGNAL),
     turned=(),
+    backwards=False,
     assembly=ASSEMBLY,
     contacts=True,
 ):
     """A store with planted loops, four masked bins on each chromosome, and a stretch without signal.
 
-    Tracks that are `turned` are low where others peak.
+    Tracks that are `turned` are low where others peak; they may be stored in the order opposite to that in
+    which they are drawn.
     """
     rng, loops = np.random.default_rng(seed), planted()
     n_bins = ASSEMBLY.length("chr1") // RESOLUTION
@@ -73,6 +75,8 @@ def cell_line(
             if track.name in turned:
                 values[:] = 200 - values
             values[100 * 50 : 104 * 50] = np.nan  # bins 100 to 103
+    if backwards:
+        made.reverse()
     held = FakeContacts(maps, weights, assembly) if contacts else None
     return build_fake(patch, out, held, made, assembly=assembly, max_distance=600_000)
 

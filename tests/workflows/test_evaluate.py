@@ -1,0 +1,247 @@
+"""One verb for three tasks; evaluation and fine-tuning alike refuse what does not fit, in a sentence."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from chromweave.data.store import RegionStore
+from chromweave.data.windows import write_windows
+from chromweave.errors import (
+    AssemblyError,
+    ChromosomeError,
+    ChromweaveError,
+    ConfigError,
+    DataError,
+    FileFormatError,
+    ModelError,
+)
+from chromweave.evaluation.table import read_results
+from chromweave.schemas import RESULTS
+from chromweave.training.engine import FitConfig
+from chromweave.workflows.evaluate import EvaluateConfig, evaluate, validate_loops
+from chromweave.workflows.evaluate_contacts import TRIVIAL_CONTACT_ROWS
+from chromweave.workflows.evaluate_expression import TRIVIAL_EXPRESSION_ROWS
+from chromweave.workflows.evaluate_loops import TRIVIAL_LOOP_ROWS
+from chromweave.workflows.finetuning import finetune
+from chromweave.workflows.foundation_settings import FinetuneConfig
+from tests.fakes_evaluation import (
+    ASSEMBLY,
+    READ,
+    RESOLUTION,
+    SIGNAL,
+    cell_line,
+    changed,
+    everything,
+    place_of,
+    quick,
+    untrained,
+)
+
+GIVEN = {
+    "loops": ("loop_model", "loops"),
+    "contacts": ("map_model", "maps_a"),
+    "expression": ("expression_model", "diagonal_a"),
+}
+ROWS = {"loops": TRIVIAL_LOOP_ROWS, "contacts": TRIVIAL_CONTACT_ROWS, "expression": TRIVIAL_EXPRESSION_ROWS}
+SMALL = EvaluateConfig(block=500_000)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return place_of(tmp_path_factory)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    quick(monkeypatch)
+
+
+def evaluated(place, out, task="loops", **more):
+    model, windows = GIVEN[task]
+    given = {"model": model, "store": "a.store", "windows": f"{windows}.parquet", **more}
+    options = {key: given.pop(key) for key in ("seed", "beside") if key in given}
+    return evaluate(out, **{key: place / name for key, name in given.items()}, **options, config=SMALL)
+
+
+@pytest.mark.parametrize("task", GIVEN)
+def test_the_model_says_for_which_task(place, tmp_path, task):
+    table = evaluated(place, tmp_path / "out", task, seed=3)
+    RESULTS.check(table, "the results")
+    assert set(table["task"]) == {task}
+    assert set(table["method"]) == {"model", *ROWS[task], *(f"model - {row}" for row in ROWS[task])}
+    assert set(table["seed"]) == {3}
+    assert read_results(tmp_path / "out" / f"{task}.json").equals(table)
+    assert evaluated(place, tmp_path / "again", task, seed=3).equals(table)
+
+
+@pytest.fixture(scope="module")
+def turned_round(place, tmp_path_factory):
+    """The first cell line again, its tracks in another order."""
+    with pytest.MonkeyPatch.context() as patch:
+        store = cell_line(patch, tmp_path_factory.mktemp("order") / "a.store", backwards=True)
+    first = RegionStore.open(place / "a.store")
+    assert store.track_names == first.track_names[::-1] == (SIGNAL, *READ[::-1])
+    return store
+
+
+@pytest.mark.parametrize("task", GIVEN)
+def test_tracks_are_found_by_name(place, tmp_path, task, turned_round):
+    table = evaluated(place, tmp_path / "out", task)
+    assert evaluated(place, tmp_path / "turned", task, store=turned_round.path).equals(table)
+
+
+def test_fine_tuning_finds_tracks_by_name(place, tmp_path, turned_round):
+    untrained(tmp_path / "pre", "pretrain")
+    sums = [
+        json.loads(
+            (tuned(place, tmp_path / str(i), tmp_path / "pre", store=store).run / "config.json").read_text()
+        )
+        for i, store in enumerate((place / "a.store", turned_round.path))
+    ]
+    assert sums[0]["weights_sha256"] == sums[1]["weights_sha256"]
+    assert [one["data"]["transform"]["tracks"] for one in sums] == [list(READ)] * 2
+
+
+def tuned(place, run, pretrained, store=None, windows=None):
+    fit = FitConfig(epochs=1, batch_size=40, warmup_steps=1, accelerator="cpu")
+    return finetune(
+        run,
+        stores=store or place / "a.store",
+        windows=windows or place / "loops.parquet",
+        pretrained=pretrained,
+        config=replace(FinetuneConfig.preset("tiny"), fit=fit),
+    )
+
+
+# --- what is refused
+
+
+def test_a_pre_trained_model_has_no_task(place, tmp_path):
+    untrained(tmp_path / "pre", "pretrain")
+    with pytest.raises(
+        ModelError, match=r"/pre: holds a 'mixhic-pretrain' model; give a run folder of finet"
+    ):
+        evaluated(place, tmp_path / "out", model=tmp_path / "pre")
+    with pytest.raises(
+        ModelError, match=r"loop_model: holds a 'mixhic-loops' model; give a run folder of pr"
+    ):
+        tuned(place, tmp_path / "out", place / "loop_model")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_model_at_all(place, tmp_path):
+    with pytest.raises(ModelError, match=r"a\.store: is no model folder"):
+        evaluated(place, tmp_path / "out", model="a.store")
+
+
+@pytest.mark.parametrize("more", [{"trivial_store": "b.store"}, {"trivial_windows": "maps_b.parquet"}])
+def test_trivial_rows_learn_from_a_store_and_its_windows(place, tmp_path, more):
+    with pytest.raises(ConfigError, match="give both, or neither"):
+        evaluated(place, tmp_path / "out", "contacts", **more)
+
+
+@pytest.mark.parametrize("name", ["model", "distance alone", "same place, training line"])
+def test_two_rows_have_two_names(place, tmp_path, name):
+    with pytest.raises(
+        ConfigError, match=f"a row is called '{name}' already; name the model beside it other"
+    ):
+        evaluated(place, tmp_path / "out", beside={name: place / "loop_model"})
+
+
+@pytest.fixture(scope="module")
+def strangers(place, tmp_path_factory):
+    """Stores and tables that do not fit a model of a.store, and the error and what it has to say of each."""
+    folder = tmp_path_factory.mktemp("strangers")
+    with pytest.MonkeyPatch.context() as patch:
+        cell_line(patch, folder / "no_dnase.store", tracks=("ATAC", SIGNAL))
+        cell_line(patch, folder / "mm10.store", assembly=replace(ASSEMBLY, name="mm10"))
+    write_windows(folder / "w.parquet", changed(everything(place / "loops.parquet"), chrom="chr99"))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "sentence"),
+    [
+        ({"store": "mm10.store"}, (ModelError, AssemblyError), r"mm10\.store.* mm10"),
+        ({"store": "no_dnase.store"}, ModelError, r"no_dnase\.store: lacks the track DNase; .*--add-track"),
+        ({"store": "none.store"}, ChromweaveError, r"none\.store"),
+        ({"windows": "maps_b.parquet"}, DataError, r"maps_b\.parquet: .*made for other contacts .*make wind"),
+        ({"windows": "none.parquet"}, FileFormatError, r"none\.parquet: no such file; .*chromweave windows"),
+        (
+            {"windows": "loop_model/config.json"},
+            FileFormatError,
+            r"config\.json: is no readable window table",
+        ),
+        ({"model": {"resolution": 10_000}}, ModelError, r"a\.store: has no layer of 10,000 bp.*--resolution"),
+        ({"model": {"bins": 32}}, ModelError, "16 bins of 5,000 bp, and the model .* 32 bins.*make windows"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("verb", ["evaluate", "finetune"])
+def test_what_does_not_fit_the_model(place, strangers, tmp_path, wrong, error, sentence, verb):
+    wrong = dict(wrong)
+    options = wrong.pop("model", {})
+    model = untrained(tmp_path / "m", "loops" if verb == "evaluate" else "pretrain", **options)
+    paths = {
+        key: strangers / name if (strangers / name).exists() else place / name for key, name in wrong.items()
+    }
+    call = {
+        "evaluate": lambda: evaluated(place, tmp_path / "out", model=model, **paths),
+        "finetune": lambda: tuned(place, tmp_path / "out", model, **paths),
+    }[verb]
+    with pytest.raises(error, match=sentence):
+        call()
+    assert not (tmp_path / "out").exists()
+
+
+def test_windows_of_a_chromosome_that_is_not_there(place, strangers, tmp_path):
+    with pytest.raises(ChromosomeError, match=r"chr99"):
+        evaluated(place, tmp_path / "out", windows=strangers / "w.parquet")
+    assert not (tmp_path / "out").exists()
+
+
+# --- loops that were called
+
+
+def bedpe(path, pairs):
+    rows = [(chrom, x, x + RESOLUTION, chrom, y, y + RESOLUTION) for chrom, x, y in pairs]
+    path.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
+    return path
+
+
+CALLED = [
+    ("chr1", 100_000, 300_000),
+    ("chr1", 500_000, 700_000),
+    ("chr2", 100_000, 300_000),
+    ("chr3", 0, 200_000),
+]
+KNOWN = [
+    ("chr1", 110_000, 295_000),  # two bins and one off
+    ("chr1", 500_000, 715_000),  # three
+    ("chr2", 100_000, 300_000),
+]
+
+
+def test_called_loops_are_matched_with_known_ones(place, tmp_path):
+    calls, truth = bedpe(tmp_path / "c.bedpe", CALLED), bedpe(tmp_path / "t.bedpe", KNOWN)
+    found = validate_loops(calls, truth, store=place / "a.store")
+    assert {key: found[key] for key in ("called", "known", "matched", "precision", "recall")} == {
+        "called": 4, "known": 3, "matched": 2, "precision": 0.5, "recall": pytest.approx(2 / 3),
+    }  # fmt: skip
+    assert found["f1"] == pytest.approx(4 / 7)
+    assert 0 <= found["shifted_control"] < 0.5
+    wider = validate_loops(calls, truth, store=place / "a.store", tolerance_bins=3)
+    assert wider["matched"] == 3
+    one = validate_loops(calls, truth, store=place / "a.store", chroms=["chr2"])
+    assert (one["called"], one["known"], one["f1"]) == (1, 1, 1)
+    left = validate_loops(calls, truth, store=place / "a.store", exclude=["chr1:600000-800000"])
+    assert (left["called"], left["known"], left["matched"]) == (3, 2, 2)
+    none = validate_loops(calls, truth, store=place / "a.store", chroms=["chr2"], exclude=["chr2:1-999999"])
+    assert (none["called"], none["known"]) == (0, 0)
+
+
+def test_loops_of_chromosomes_that_are_not_there(place, tmp_path):
+    calls = bedpe(tmp_path / "c.bedpe", CALLED)
+    with pytest.raises(ChromosomeError, match="chr9"):
+        validate_loops(calls, calls, store=place / "a.store", chroms=["chr9"])
