@@ -123,8 +123,7 @@ def evaluate_contacts(
         "contacts", model, store, windows, config, trivial_store, trivial_windows, beside
     )  # fmt: skip
     rows = _TrivialRows.learned(_dataset(opened.first, opened.learning, "train"), config, seed)
-    same = _same_place(opened) if trivial_store is not None else None
-    scores = _scored(opened, rows, same, config)
+    scores = _scored(opened, rows, _same_place(opened), config)
     blocks = opened.judged.blocks(config.block)
     results = []
     for method, of in scores.items():
