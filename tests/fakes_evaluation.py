@@ -228,7 +228,7 @@ def quick(monkeypatch):
     def write(out, task, results, opened, config, figures):
         return evaluation_rows.write_evaluation(out, task, results, opened, config, {})
 
-    fewer = bootstrap.BootstrapConfig(draws=6)
+    fewer = bootstrap.BootstrapConfig(draws=2)
     monkeypatch.setattr(bootstrap, "BootstrapConfig", lambda: fewer)
     monkeypatch.setattr(evaluate_loops, "_FEW_DRAWS", fewer)
     few_bins = partial(evaluate_expression.BoostedTracks, 0, limit=300)
