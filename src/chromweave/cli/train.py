@@ -280,6 +280,8 @@ def finetune(
     else:
         settings = foundation.FinetuneConfig.preset(preset or "tiny", task, mode, **changes)
         settings = replace(settings, **_changes(tune=tune, signal=signal, least_known=least_known))
+    if task != "expression" and (signal is not None or least_known is not None):
+        raise ConfigError(f"--signal and --least-known belong to --task expression, not to {task}.")
     if target is not None:
         if task != "contacts":
             raise ConfigError(f"--target is the scale of predicted contacts; --task {task} has none.")

@@ -130,6 +130,8 @@ def finetune(
         _require_both_classes(tables)
     config, given = _settled(config, task, opened, tables, pretrained)
     chosen = run_windows(opened, tables, given, pretrained or run, seed, **cut)
+    if task == "expression":
+        _require_signal(chosen, config)
     model = _described(config, task, opened, tables, given)
     inputs = [*(store.path for store in opened), *table_paths(windows)]
     if pretrained is not None:
@@ -178,6 +180,23 @@ def _require_both_classes(tables: Sequence[pd.DataFrame]) -> None:
                 f"the split {split!r} has {len(labels):,} windows: {(labels == 1).sum():,} loops, "
                 f"{(labels == 0).sum():,} without, {np.isnan(labels).sum():,} unlabelled; loop training "
                 f"needs loops and others in 'train' and in 'valid', and none unlabelled."
+            )
+
+
+_LOOKED_AT = 256
+
+
+def _require_signal(windows: RunWindows, config: FinetuneConfig) -> None:
+    """Refuse a signal that no bin has enough of, which would train to nothing."""
+    for name, dataset in {"train": windows.train, "valid": windows.valid}.items():
+        if dataset is None:
+            continue
+        shown = np.linspace(0, len(dataset) - 1, min(len(dataset), _LOOKED_AT)).astype(np.int64)
+        known = dataset.batch(shown).target_mask
+        if known is None or not bool(known.any()):
+            raise DataError(
+                f"the track {config.signal} covers {config.least_known:g} of no bin of the {name} windows looked "
+                f"at ({len(shown):,}); if it has values at start sites alone, set least_known to 0.01."
             )
 
 
