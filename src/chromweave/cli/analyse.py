@@ -65,7 +65,8 @@ def evaluate(
     for method, rows in table[table["stratum"] == "all"].groupby("method", sort=False):
         compared = str(method).startswith("model - ")
         shown[str(method)] = ", ".join(
-            f"{row.metric} {row.value:.3f}"
+            f"{row.metric} "
+            + ("undefined" if row.value != row.value else f"{row.value:.3f}")
             + _interval(row.low, row.high)
             + (" no difference seen" if compared and row.low <= 0 <= row.high else "")
             for row in rows.itertuples()

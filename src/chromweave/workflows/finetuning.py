@@ -195,8 +195,8 @@ def _require_signal(windows: RunWindows, config: FinetuneConfig) -> None:
         known = dataset.batch(shown).target_mask
         if known is None or not bool(known.any()):
             raise DataError(
-                f"the track {config.signal} covers {config.least_known:g} of no bin of the {name} windows looked "
-                f"at ({len(shown):,}); if it has values at start sites alone, set least_known to 0.01."
+                f"the track {config.signal} covers {config.least_known:g} of no bin of the {name} windows "
+                f"looked at ({len(shown):,}); if it has values at start sites alone, set least_known to 0.01."
             )
 
 

@@ -96,12 +96,13 @@ class ModelInput:
         """
         if store.assembly.name != self.assembly:
             raise ModelError(
-                f"{store.path}: is of {store.assembly.name}, and the model {model} reads {self.assembly}."
+                f"{store.path}: is of {store.assembly.name}, and the model {model} reads {self.assembly}; give "
+                f"it a store of that assembly."
             )
         if contacts and self.resolution not in store.resolutions:
             has = ", ".join(f"{r:,}" for r in store.resolutions) or "none"
             raise ModelError(
-                f"{store.path}: has no layer of {self.resolution:,} bp, which the model {model} reads "
+                f"{store.path}: has no layer of {self.resolution:,} bp, which the model {model} needs here "
                 f"(it has {has}); build it with --resolution {self.resolution}."
             )
         missing = [name for name in self.transform.tracks if name not in store.track_names]

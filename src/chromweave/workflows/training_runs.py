@@ -135,6 +135,8 @@ def run_windows(
     ------
     ModelError
         A store or a table does not fit `given`.
+    ChromosomeError, DataError
+        A window is not in its store.
     """
     for store, table in zip(stores, tables, strict=True):
         given.check(store, model, contacts=cut.get("contacts", True))
@@ -142,14 +144,19 @@ def run_windows(
     validate = any((table["split"] == "valid").any() for table in tables)
     if not validate:
         notify("no window has the split 'valid': training without validation, the last epoch is kept.")
-    return RunWindows(
+    chosen = RunWindows(
         given,
         given.dataset(stores, tables, "train", seed, **cut),
         given.dataset(stores, tables, "valid", **cut) if validate else None,
     )
+    for part in (chosen.train, chosen.valid):
+        if part is not None:
+            part.checked_chromosomes()  # before a run folder is begun
+    return chosen
 
 
 def sized(network: MixHicConfig, given: ModelInput) -> MixHicConfig:
+    """The network with as many tracks, bins and positions as the windows have."""
     return replace(
         network,
         n_tracks=len(given.transform.tracks) or network.n_tracks,
