@@ -4,6 +4,7 @@ import json
 import math
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -75,7 +76,8 @@ def test_each_task_has_its_rows_and_files(place, here, capsys, task):
     )
     for row in table[table["stratum"] == "all"].itertuples():
         part = parts(shown[row.method])[row.metric]
-        assert part.startswith(f"{row.metric} {row.value:.3f}")
+        value = "undefined" if np.isnan(row.value) else f"{row.value:.3f}"
+        assert part.startswith(f"{row.metric} {value}")
         unseen = row.method.startswith("model - ") and row.low <= 0 <= row.high
         assert part.endswith("no difference seen") is unseen
 

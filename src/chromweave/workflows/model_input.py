@@ -96,8 +96,8 @@ class ModelInput:
         """
         if store.assembly.name != self.assembly:
             raise ModelError(
-                f"{store.path}: is of {store.assembly.name}, and the model {model} reads {self.assembly}; give "
-                f"it a store of that assembly."
+                f"{store.path}: is of {store.assembly.name}, and the model {model} reads {self.assembly}; "
+                f"give it a store of that assembly."
             )
         if contacts and self.resolution not in store.resolutions:
             has = ", ".join(f"{r:,}" for r in store.resolutions) or "none"
