@@ -6,13 +6,15 @@ For each seed a genome of its own (``simulate --preset small``, six chromosomes,
 B are pre-trained on, C is fine-tuned on, and every model is judged on chr5 and chr6 of C, and of D, of which
 it has seen nothing. chr4 is validation; nothing at all is trained on chr5 and chr6.
 Prints every command; a step whose result is there is not run again, so that it may be interrupted and several
-processes may take different seeds. Writes ``benchmarks/results/three_tasks.{tsv,json,md}``.
+processes may take different seeds. Writes ``benchmarks/results/three_tasks*.{tsv,json,md}`` and two figures
+of ``docs/figures``.
 """
 
 from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,12 +28,14 @@ from chromweave.files import atomic_path, write_json
 from chromweave.provenance import describe_process
 
 RESULTS = Path(__file__).parent / "results"
+FIGURES = Path(__file__).parents[1] / "docs" / "figures"
 TRACKS = ("ATAC", "DNase", "CTCF", "H3K27ac")
 SIGNAL = "CAGE"
 SPLIT = ("--valid-chrom", "chr4", "--test-chrom", "chr5", "--test-chrom", "chr6")
 RATIOS = ("0.001", "0.01")
 DRAWS = 3
 PRETRAIN_EPOCHS = "8"
+PICTURED = "chr6:5,000,000-7,000,000"
 
 ARMS = {
     "loops": {
@@ -187,6 +191,34 @@ def judged(folder: Path, task: str, line: str, seed: int) -> Step:
     )  # fmt: skip
 
 
+def pictures(folder: Path) -> Iterator[Step]:
+    """A map predicted for line D, which no model has seen, and what deleting a loop's anchor does to it."""
+    place = folder / "pictures"
+    model, store = run_of(folder, "contacts", "infer_map"), f"{folder}/D.store"
+    predicted = place / "D.mcool"
+    yield Step(
+        predicted,
+        ("predict", "contacts", str(predicted), "--model", str(model), "--store", store, "--chrom", "chr6"),
+    )
+    yield Step(
+        place / "predicted-map.png",
+        (
+            "predict", "picture", str(place / "predicted-map.png"), str(predicted), "--store", store,
+            "--region", PICTURED, *(option for name in TRACKS for option in ("--track", name)),
+        ),
+    )  # fmt: skip
+    loops = pd.read_csv(folder / "genome" / "truth" / "D.loops.tsv", sep="\t")
+    fits = (loops["chrom1"] == "chr6") & ((loops["start2"] - loops["start1"]) <= 150_000)
+    motif = int(loops[fits].sort_values("score")["position1"].iloc[-1])
+    yield Step(
+        place / "deletion" / "perturbation.png",
+        (
+            "perturb", str(place / "deletion"), "--model", str(model), "--store", store,
+            "--delete", f"chr6:{motif - 2500}-{motif + 2500}",
+        ),
+    )  # fmt: skip
+
+
 def gathered(root: Path, seeds: list[int]) -> pd.DataFrame:
     """All evaluations: columns of `schemas.RESULTS`, seed being the genome's, and line."""
     parts = []
@@ -272,6 +304,11 @@ def main() -> None:
             step.run()
     if not given.only:
         write(given.folder, given.seeds, given.preset)
+        drawn = given.folder / f"seed{given.seeds[0]}"
+        for step in pictures(drawn):
+            step.run()
+        for name in ("predicted-map.png", "deletion/perturbation.png"):
+            shutil.copyfile(drawn / "pictures" / name, FIGURES / Path(name).name)
 
 
 if __name__ == "__main__":
