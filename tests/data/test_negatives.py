@@ -72,6 +72,19 @@ def test_strict_negatives(placement, anchors, zone, seed):
     np.testing.assert_array_equal(again.kept, matched.kept)
 
 
+def test_negatives_at_anchors_join_anchors_of_different_loops(placement):
+    """Loops (20, 30) and (50, 60): of distance 10 no other pair of their anchors is left; of 30 two are."""
+    known = pairs([(20, 10), (50, 10), (20, 30)])
+    positives = pairs([(20, 30)])
+    arguments = {"quality": QualityFilter(), "zone": 3, "seed": 0}
+    matched = strict_negatives(placement, "chr1", positives, known, at_anchors=True, **arguments)
+    assert matched.kept.tolist() == [True]
+    assert (matched.negatives.x.tolist(), matched.negatives.y.tolist()) == ([30], [60])
+    none = strict_negatives(placement, "chr1", pairs([(20, 10)]), known, at_anchors=True, **arguments)
+    assert none.kept.tolist() == [False]
+    assert len(none.negatives) == 0
+
+
 def test_every_positive_is_matched_where_there_is_room(placement):
     known = pairs([(20, 10), (40, 10), (60, 25), (130, 10)])
     matched = strict_negatives(placement, "chr1", known, known, quality=QualityFilter(), seed=1)

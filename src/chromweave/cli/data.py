@@ -206,10 +206,10 @@ def windows(
         ),
     ] = None,
     negatives: Annotated[
-        Literal["strict", "paper", "none"] | None,
+        Literal["strict", "anchors", "paper", "none"] | None,
         typer.Option(
-            help="strict: distance-matched 1:1 with an exclusion zone; paper: as published. "
-            "Default: those of the protocol."
+            help="strict: distance-matched 1:1 with an exclusion zone; anchors: the same among anchors of "
+            "different loops; paper: as published. Default: those of the protocol."
         ),
     ] = None,
     resolution: Annotated[int, typer.Option(help="Layer the windows are cut from, bp.")] = 5000,

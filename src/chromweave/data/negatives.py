@@ -1,8 +1,9 @@
 """Pixels that are no loops, to set against loops: matched by distance, or as published.
 
 `strict`: for each positive, one pixel of the same distance, chromosome and split, nowhere near any loop,
-judged by the same filter. `paper`: the two-part scheme of MIX-HIC's code, inherited from Peakachu (Salameh et
-al., Nature Communications 2020) through DLoopCaller, whose negatives distance alone tells from loops.
+judged by the same filter; with `at_anchors` only pairs of loop anchors. `paper`: the two-part scheme of
+MIX-HIC's code, inherited from Peakachu (Salameh et al., Nature Communications 2020) through DLoopCaller,
+whose negatives distance alone tells from loops.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ def strict_negatives(
     *,
     quality: QualityFilter,
     zone: int = 3,
+    at_anchors: bool = False,
     seed: int = 0,
 ) -> Matched:
     """One negative for each positive: same distance, same split, more than `zone` bins from every known loop.
@@ -73,6 +75,10 @@ def strict_negatives(
         The filter positives have passed.
     zone
         Chebyshev radius in bins.
+    at_anchors
+        Only pixels both of whose bins are anchors of known loops, of different ones: what the tracks show at
+        either end then tells nothing, and which ends belong together is the question. Some such pairs may be
+        loops that nobody called.
     seed
         Seed.
     """
@@ -81,12 +87,15 @@ def strict_negatives(
     splits = placement.split_of(chrom, positives.x, positives.y)
     distances = positives.y - positives.x
     near = _Zone(known, zone)
+    ends = np.unique(np.concatenate([known.x, known.y]))
     kept = np.zeros(len(positives), np.bool_)
     groups = []
     for split in np.unique(splits):
         for distance in np.unique(distances[splits == split]):
             members = rng.permutation(np.flatnonzero((splits == split) & (distances == distance)))
             pool = near.outside(placement.anchors(chrom, str(split), int(distance)), int(distance))
+            if at_anchors:
+                pool = pool[np.isin(pool, ends) & np.isin(pool + distance, ends)]
             groups.append(_Group(int(distance), members, rng.permutation(pool)))
     _fill(groups, placement, chrom, quality)
     for group in groups:

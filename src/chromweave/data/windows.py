@@ -39,12 +39,13 @@ __all__ = [
     "write_windows",
 ]
 
-Negatives = Literal["strict", "paper", "none"]
+Negatives = Literal["strict", "anchors", "paper", "none"]
 Split = ChromSplit | BlockSplit | RandomSplit
 
 _PASSES = {
     # A caller looks only at pixels with contacts, so neither class may hold others.
     "strict": QualityFilter(centre_contacts=True),
+    "anchors": QualityFilter(centre_contacts=True),
     "paper": QualityFilter(centre_to_corner=0.1),
     "none": QualityFilter(),
 }
@@ -105,7 +106,9 @@ def loop_windows(
     negatives
         ``"strict"``: one for each positive at the same distance, on the same chromosome, in the same split,
         outside the exclusion zone of every loop, by the same filter; unmatched positives are dropped.
-        ``"paper"``: as published. ``"none"``: positives only, as for pre-training.
+        ``"anchors"``: the same, but among pairs of anchors of different loops, so that the tracks at both
+        ends look alike in both classes. ``"paper"``: as published. ``"none"``: positives only, as for
+        pre-training.
     lower, upper
         Distance range, bins, both inclusive (0 and 400 for MIX-HIC's pre-training).
     exclude
@@ -140,8 +143,9 @@ def loop_windows(
     known = _loop_pairs(BEDPE.check(loops, "the loops"), placement, anchor, funnel)
     inside = funnel.keep("distance out of range", known, known.gap.between(lower, upper))
     positives = placed_windows(inside, placement, quality, funnel)
-    if negatives == "strict":
-        every = _strict(placement, positives, known, quality, zone, seed, funnel)
+    if negatives in ("strict", "anchors"):
+        at_anchors = negatives == "anchors"
+        every = _strict(placement, positives, known, quality, zone, seed, funnel, at_anchors)
     elif negatives == "paper":
         distances = _distances(loops, anchor, resolution)
         distances = distances[(distances >= lower) & (distances <= upper)]
@@ -291,6 +295,7 @@ def _strict(
     zone: int,
     seed: int,
     funnel: Funnel,
+    at_anchors: bool,
 ) -> pd.DataFrame:
     import pandas as pd
 
@@ -303,6 +308,7 @@ def _strict(
             Pairs(*anchors(known[known["chrom"] == chrom])),
             quality=quality,
             zone=zone,
+            at_anchors=at_anchors,
             seed=seed,
         )
         here = funnel.keep("no negative left at its distance", here, matched.kept)

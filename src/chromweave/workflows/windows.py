@@ -237,7 +237,8 @@ def make_windows(
 
 def _negatives(negatives: Negatives | None, protocol: Protocol | None, split: SplitConfig) -> Negatives:
     """Those of the protocol, which nothing else may contradict."""
-    if protocol is not None and negatives not in (None, protocol):
+    allowed = {"strict": (None, "strict", "anchors"), "paper": (None, "paper")}
+    if protocol is not None and negatives not in allowed[protocol]:
         raise ConfigError(
             f"the protocol {protocol!r} takes {protocol} negatives, not {negatives}; leave one of them out."
         )
