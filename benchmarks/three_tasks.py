@@ -37,30 +37,48 @@ DRAWS = 3
 PRETRAIN_EPOCHS = "8"
 PICTURED = "chr6:5,000,000-7,000,000"
 
-ARMS = {
-    "loops": {
-        "bimodal": ("--mode", "bimodal"),
-        "map only": ("--mode", "map"),
-        "tracks only": ("--mode", "tracks"),
-    },
-    "contacts": {
-        "infer_map": ("--mode", "infer_map"),
-        "tracks only": ("--mode", "tracks"),
-        "infer_map, from scratch": ("--mode", "infer_map", "scratch"),
-    },
-    "expression": {
-        "bimodal": ("--mode", "bimodal"),
-        "tracks only": ("--mode", "tracks"),
-    },
-}
-"""Task, and what is fine-tuned for it; "scratch" leaves the pre-trained model out."""
 
-WINDOWS = {"loops": "loops", "contacts": "tss", "expression": "tss"}
-HEADLINES = {
-    "loops": ("auroc", "auroc_distance_matched", "average_precision"),
-    "contacts": ("scc", "log_oe_pearson", "insulation", "pearson"),
-    "expression": ("pearson_genes", "r2_genes", "pearson"),
+@dataclass(frozen=True)
+class Arm:
+    """What a model reads, and whether it starts from the pre-trained one."""
+
+    mode: str
+    scratch: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """A task, the window tables it is asked on, the arms, and the metrics that are shown."""
+
+    task: str
+    windows: str
+    arms: dict[str, Arm]
+    shown: tuple[str, ...]
+
+
+_MODES = {"bimodal": Arm("bimodal"), "map only": Arm("map"), "tracks only": Arm("tracks")}
+_RANKING = ("auroc", "auroc_distance_matched", "average_precision")
+QUESTIONS = {
+    "loops": Question("loops", "loops", _MODES, _RANKING),
+    "loops among anchors": Question("loops", "anchors", _MODES, _RANKING),
+    "contacts": Question(
+        "contacts",
+        "tss",
+        {
+            "infer_map": Arm("infer_map"),
+            "tracks only": Arm("tracks"),
+            "infer_map, from scratch": Arm("infer_map", scratch=True),
+        },
+        ("scc", "log_oe_pearson", "insulation", "pearson"),
+    ),
+    "expression": Question(
+        "expression",
+        "tss",
+        {"bimodal": Arm("bimodal"), "tracks only": Arm("tracks")},
+        ("pearson_genes", "r2_genes", "pearson"),
+    ),
 }
+"""In "loops" a negative is any pixel of the same distance, in "loops among anchors" it joins two anchors."""
 
 
 @dataclass(frozen=True)
@@ -108,25 +126,26 @@ def steps(folder: Path, seed: int, preset: str) -> Iterator[Step]:
             *resumed(folder / "pretrain"),
         ),
     )
-    for task, arms in ARMS.items():
-        windows = WINDOWS[task]
-        given = ("--store", f"{folder}/C.store", "--windows", f"{folder}/C.{windows}.parquet")
-        for arm, options in arms.items():
-            run = run_of(folder, task, arm)
-            scratch = "scratch" in options
-            start = (*options[:-1], *tracks) if scratch else (*options, "--from", f"{folder}/pretrain")
+    for name, question in QUESTIONS.items():
+        given = ("--store", f"{folder}/C.store", "--windows", f"{folder}/C.{question.windows}.parquet")
+        for arm, how in question.arms.items():
+            run = run_of(folder, name, arm)
+            start = tracks if how.scratch else ("--from", f"{folder}/pretrain")
             yield Step(
                 run / "config.json",
-                ("finetune", str(run), "--task", task, *start, *given, *chosen, *resumed(run)),
-            )
+                (
+                    "finetune", str(run), "--task", question.task, "--mode", how.mode, *start, *given,
+                    *chosen, *resumed(run),
+                ),
+            )  # fmt: skip
         for line in "CD":
-            yield judged(folder, task, line, seed)
+            yield judged(folder, name, line, seed)
     yield Step(
-        folder / "few-shot" / "few_shot.tsv",
+        folder / "few-shot" / "few-shot.tsv",
         (
             "experiment", "few-shot", f"{folder}/few-shot", "--task", "loops",
             "--store", f"{folder}/C.store", "--windows", f"{folder}/C.loops.parquet",
-            "--from", f"{folder}/pretrain", "--draws", str(DRAWS), *tracks, *chosen,
+            "--from", f"{folder}/pretrain", "--draws", str(DRAWS), *chosen,
             *(option for ratio in RATIOS for option in ("--ratio", ratio)),
         ),
     )  # fmt: skip
@@ -156,6 +175,14 @@ def material(folder: Path, seed: int) -> Iterator[Step]:
         around = {
             "grid": ("--around", "grid", "--step", "25000"),
             "loops": ("--around", "loops", "--loops", f"{genome}/{line}.loops.bedpe"),
+            "anchors": (
+                "--around",
+                "loops",
+                "--loops",
+                f"{genome}/{line}.loops.bedpe",
+                "--negatives",
+                "anchors",
+            ),
             "tss": ("--around", "tss", "--tss", f"{genome}/{line}.genes.tsv"),
         }
         for name, options in around.items():
@@ -170,22 +197,28 @@ def resumed(run: Path) -> tuple[str, ...]:
     return ("--resume",) if (run / "checkpoints" / "last.ckpt").exists() else ()
 
 
-def run_of(folder: Path, task: str, arm: str) -> Path:
+def run_of(folder: Path, question: str, arm: str) -> Path:
     """Folder of a fine-tuning."""
-    return folder / "runs" / task / arm.replace(", ", "_").replace(" ", "_")
+    return folder / "runs" / question.replace(" ", "_") / arm.replace(", ", "_").replace(" ", "_")
 
 
-def judged(folder: Path, task: str, line: str, seed: int) -> Step:
-    """All arms of a task beside one another on the test chromosomes of a line; trivial rows learn from C."""
-    out, windows = folder / f"{task}_on_{line}", WINDOWS[task]
-    first, *others = ARMS[task]
+def table_of(folder: Path, question: str, line: str) -> Path:
+    """The table of an evaluation, without its suffix."""
+    return folder / f"{question} on {line}".replace(" ", "_") / QUESTIONS[question].task
+
+
+def judged(folder: Path, name: str, line: str, seed: int) -> Step:
+    """All arms of a question side by side on the test chromosomes of a line; trivial rows learn from C."""
+    question = QUESTIONS[name]
+    out, windows = table_of(folder, name, line), question.windows
+    first, *others = question.arms
     learned = ("--trivial-store", f"{folder}/C.store", "--trivial-windows", f"{folder}/C.{windows}.parquet")
     return Step(
-        out / f"{task}.json",
+        out.with_suffix(".json"),
         (
-            "evaluate", str(out), "--model", str(run_of(folder, task, first)),
+            "evaluate", str(out.parent), "--model", str(run_of(folder, name, first)),
             "--store", f"{folder}/{line}.store", "--windows", f"{folder}/{line}.{windows}.parquet",
-            *(option for arm in others for option in ("--beside", f"{arm}={run_of(folder, task, arm)}")),
+            *(option for arm in others for option in ("--beside", f"{arm}={run_of(folder, name, arm)}")),
             *(learned if line == "D" else ()), "--seed", str(seed),
         ),
     )  # fmt: skip
@@ -220,59 +253,72 @@ def pictures(folder: Path) -> Iterator[Step]:
 
 
 def gathered(root: Path, seeds: list[int]) -> pd.DataFrame:
-    """All evaluations: columns of `schemas.RESULTS`, seed being the genome's, and line."""
+    """All evaluations: columns of `schemas.RESULTS`, seed being the genome's, and question and line."""
     parts = []
     for seed in seeds:
-        for task, arms in ARMS.items():
+        for name, question in QUESTIONS.items():
             for line in "CD":
-                table = root / f"seed{seed}" / f"{task}_on_{line}" / f"{task}.tsv"
-                if table.is_file():
-                    rows = pd.read_csv(table, sep="\t", keep_default_na=False, na_values="NA")
-                    rows["method"] = rows["method"].str.replace(r"^model", next(iter(arms)), regex=True)
-                    parts.append(rows[rows["stratum"] == "all"].assign(line=line, seed=seed))
+                rows = _read(table_of(root / f"seed{seed}", name, line).with_suffix(".tsv"))
+                rows["method"] = rows["method"].str.replace(r"^model", next(iter(question.arms)), regex=True)
+                parts.append(rows[rows["stratum"] == "all"].assign(question=name, line=line, seed=seed))
     return pd.concat(parts, ignore_index=True)
 
 
 def few_shots(root: Path, seeds: list[int]) -> pd.DataFrame:
     """The few-shot tables of all seeds."""
-    tables = {seed: root / f"seed{seed}" / "few-shot" / "few_shot.tsv" for seed in seeds}
-    parts = [
-        pd.read_csv(path, sep="\t", keep_default_na=False, na_values="NA").assign(genome=seed)
-        for seed, path in tables.items()
-        if path.is_file()
-    ]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return pd.concat(
+        [_read(root / f"seed{seed}" / "few-shot" / "few-shot.tsv").assign(genome=seed) for seed in seeds],
+        ignore_index=True,
+    )
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=["NA", ""])
 
 
 def summary(table: pd.DataFrame, seeds: list[int]) -> str:
-    """Markdown: a table for each task and line; arms and trivial rows down, metrics across."""
-    lines = []
-    for task, metrics in HEADLINES.items():
+    """Markdown: a table for each question and line; arms and trivial rows down, metrics across."""
+    lines = [
+        "Mean over genomes and, in brackets, each genome's value. Rows with a minus are paired differences "
+        "over the same blocks of 5 Mb; a star marks one whose 95 % interval leaves 0 out."
+    ]
+    for name, question in QUESTIONS.items():
         for line in "CD":
-            rows = table[(table["task"] == task) & (table["line"] == line) & table["metric"].isin(metrics)]
-            if not len(rows):
-                continue
+            rows = table[(table["question"] == name) & (table["line"] == line)]
             where = "C, fine-tuned on" if line == "C" else "D, crossed over to"
-            lines += [
-                "",
-                f"### {task}: test chromosomes of {where}",
-                "",
-                f"| | {' | '.join(metrics)} |",
-                "|---" * (len(metrics) + 1) + "|",
-            ]
-            for name, of in rows.groupby("method", sort=False):
-                cells = [_cell(of[of["metric"] == metric], seeds) for metric in metrics]
-                lines.append(f"| {name} | {' | '.join(cells)} |")
+            lines += ["", f"### {name}: test chromosomes of {where}", ""]
+            lines += [f"| | {' | '.join(question.shown)} |", "|---" * (len(question.shown) + 1) + "|"]
+            for method, of in rows.groupby("method", sort=False):
+                cells = [
+                    _cell(of[of["metric"] == metric], seeds, " - " in method) for metric in question.shown
+                ]
+                lines.append(f"| {method} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _cell(rows: pd.DataFrame, seeds: list[int]) -> str:
-    values = [rows.loc[rows["seed"] == seed, "value"] for seed in seeds]
-    found = [float(v.iloc[0]) for v in values if len(v)]
-    if not found or not np.isfinite(found).any():
+def _cell(rows: pd.DataFrame, seeds: list[int], difference: bool) -> str:
+    found = [rows[rows["seed"] == seed] for seed in seeds]
+    found = [one.iloc[0] for one in found if len(one) and np.isfinite(one["value"].iloc[0])]
+    if not found:
         return "undefined"
-    each = " ".join(f"{value:.3f}" for value in found)
-    return f"{np.mean(found):.3f} ({each})"
+    each = [
+        f"{one['value']:.3f}" + ("*" if difference and one["low"] * one["high"] > 0 else "") for one in found
+    ]
+    return f"{np.mean([one['value'] for one in found]):.3f} ({' '.join(each)})"
+
+
+def few_summary(few: pd.DataFrame) -> str:
+    """Markdown: AUROC of each start at each ratio, by genome: mean and range over draws."""
+    rows = few[(few["row"] == "arm") & (few["metric"] == "auroc") & (few["method"] == "model")]
+    lines = ["", "### loops from few windows: AUROC on the test chromosomes of C", ""]
+    lines += ["| ratio | windows | start | mean over genomes and draws | each |", "|---|---|---|---|---|"]
+    for (ratio, start), of in rows.groupby(["ratio", "start"], sort=True):
+        windows = sorted({int(n) for n in of["train_windows"]})
+        each = " ".join(f"{value:.3f}" for value in of["value"])
+        lines.append(
+            f"| {ratio:g} | {' '.join(map(str, windows))} | {start} | {of['value'].mean():.3f} | {each} |"
+        )
+    return "\n".join(lines)
 
 
 def write(root: Path, seeds: list[int], preset: str) -> None:
@@ -284,10 +330,9 @@ def write(root: Path, seeds: list[int], preset: str) -> None:
             rows.to_csv(temporary, sep="\t", index=False, na_rep="NA", float_format="%.5g")
     write_json(RESULTS / "three_tasks.json", {**describe_process(), "seeds": seeds, "preset": preset})
     with atomic_path(RESULTS / "three_tasks.md") as temporary:
-        temporary.write_text(
-            f"# Three tasks on simulated cell lines, preset {preset}\n{summary(table, seeds)}\n"
-        )
-    print(summary(table, seeds))
+        text = f"{summary(table, seeds)}\n{few_summary(few)}\n"
+        temporary.write_text(f"# Three tasks on simulated cell lines, preset {preset}\n\n{text}")
+    print(text)
 
 
 def main() -> None:
@@ -305,10 +350,11 @@ def main() -> None:
     if not given.only:
         write(given.folder, given.seeds, given.preset)
         drawn = given.folder / f"seed{given.seeds[0]}"
-        for step in pictures(drawn):
+        for step in [] if given.table else pictures(drawn):
             step.run()
         for name in ("predicted-map.png", "deletion/perturbation.png"):
-            shutil.copyfile(drawn / "pictures" / name, FIGURES / Path(name).name)
+            if (drawn / "pictures" / name).exists():
+                shutil.copyfile(drawn / "pictures" / name, FIGURES / Path(name).name)
 
 
 if __name__ == "__main__":
