@@ -4,11 +4,14 @@
 
 Takes genomes and contact models (line C, ``infer_map``) that ``benchmarks.three_tasks`` left in DIR. Planted
 loops of the test chromosomes that fit into a window are looked at. The signal within 500 bp of the CTCF motif
-of each anchor is deleted (all tracks brought to their chromosome's median), and so is that around enhancers
-in the same windows. Each anchor is paired with the enhancer, of those in its loop's window and off both
-anchors, whose signal of ATAC and DNase together is nearest to its own, and at most a fifth off it. Prints
-both ``screen`` commands; writes ``benchmarks/results/anchor_deletion.{tsv,json,md}`` and a figure in
-``docs/figures``.
+of an anchor is deleted (all tracks brought to their chromosome's median), and so is that around enhancers.
+Anchors and enhancers are paired so that each is in one pair at most: the enhancer lies in the loop's window,
+more than 10 kb off both anchors, and its ATAC and DNase together differ by a fifth at most; the pairs with
+the smallest differences are taken first. A loop counts once, by the mean over its anchors.
+
+Two controls: the same enhancers as near to an anchor as they are (within the anchor's bin or the next, on the
+loop's own row), and the anchor itself with CTCF left as it is. Prints the ``screen`` commands; writes
+``benchmarks/results/anchor_deletion.{tsv,json,md}`` and a figure in ``docs/figures``.
 """
 
 from __future__ import annotations
@@ -65,8 +68,10 @@ def _measured(found: pd.DataFrame, store: RegionStore) -> pd.DataFrame:
     return found.assign(start=found["middle"] - HALF, end=found["middle"] + HALF, signal=signal)
 
 
-def screened(folder: Path, loops: pd.DataFrame, found: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """The table of ``screen`` for sites and loops."""
+def screened(
+    folder: Path, loops: pd.DataFrame, found: pd.DataFrame, kind: str, tracks: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """The table of ``screen`` for sites and loops; without `tracks`, all are edited."""
     place = folder / "anchor-deletion"
     place.mkdir(exist_ok=True)
     bed, bedpe, out = place / f"{kind}.bed", place / "loops.bedpe", place / f"{kind}.tsv"
@@ -79,57 +84,94 @@ def screened(folder: Path, loops: pd.DataFrame, found: pd.DataFrame, kind: str) 
         (
             "screen", str(out), "--model", str(model), "--store", str(folder / "C.store"),
             "--intervals", str(bed), "--delete", "--loops", str(bedpe), "--all-loops",
+            *(option for name in tracks for option in ("--track", name)),
         ),
     ).run()  # fmt: skip
     table = pd.read_csv(out, sep="\t")
     return table[table["strength_change"].notna()].merge(found[["name", "middle", "signal"]], on="name")
 
 
-def paired(loops: pd.DataFrame, anchors: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
-    """Each anchor of each loop beside the enhancer of its window with the most similar signal."""
-    own = loops.set_index("name")
-    pairs = []
-    for row in anchors.itertuples():
-        loop = own.loc[row.loop]
-        if row.middle not in (loop["position1"], loop["position2"]):
-            continue  # a motif of another loop
-        near = others[others["loop"] == row.loop]
-        off = (near["middle"] - loop["position1"]).abs().gt(AWAY) & (
-            near["middle"] - loop["position2"]
-        ).abs().gt(AWAY)
-        near = near[off & ((near["signal"] / row.signal - 1).abs() <= LIKE)]
-        if len(near):
-            best = near.loc[(near["signal"] - row.signal).abs().idxmin()]
-            pairs.append(
-                {
-                    "loop": row.loop,
-                    "anchor": row.name,
-                    "site": best["name"],
-                    "anchor_signal": row.signal,
-                    "site_signal": best["signal"],
-                    "before": row.strength_before,
-                    "anchor_change": row.strength_change,
-                    "site_change": best["strength_change"],
-                }
-            )
-    return pd.DataFrame(pairs)
+def with_loops(loops: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """A screen's rows with the motifs of their loops and the distances to them."""
+    joined = table.merge(
+        loops[["name", "position1", "position2"]].rename(columns={"name": "loop"}), on="loop"
+    )
+    off = np.stack([(joined["middle"] - joined[f"position{side}"]).abs() for side in (1, 2)])
+    return joined.assign(nearest=off.min(axis=0))
+
+
+def paired(anchors: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Anchors beside enhancers of similar signal in the same loop's window, each anchor and enhancer once."""
+    found = anchors.merge(others, on="loop", suffixes=("_anchor", "_site"))
+    unlike = (found["signal_site"] / found["signal_anchor"] - 1).abs()
+    found = found.assign(unlike=unlike)[unlike <= LIKE].sort_values("unlike", kind="stable")
+    used: set[tuple[str, str]] = set()
+    kept = []
+    for row in found.itertuples():
+        both = {("anchor", row.name_anchor), ("site", row.name_site)}
+        if not both & used:
+            used |= both
+            kept.append(row.Index)
+    return found.loc[kept].rename(
+        columns={"strength_change_anchor": "anchor_change", "strength_change_site": "site_change"}
+    )[["loop", "name_anchor", "name_site", "signal_anchor", "signal_site", "anchor_change", "site_change"]]
+
+
+def compared(folder: Path) -> dict[str, pd.DataFrame]:
+    """Pairs of one genome by what the anchor is held against."""
+    loops = loops_of(folder)
+    motifs, enhancers = sites(folder, loops)
+    whole, open_only, others = (
+        with_loops(loops, screened(folder, loops, *what))
+        for what in (
+            (motifs, "anchors"),
+            (motifs, "anchors-but-CTCF", ("ATAC", "DNase", "H3K27ac")),
+            (enhancers, "sites"),
+        )
+    )
+    own = whole[whole["nearest"] == 0]  # the loop's anchors, and not motifs of others in its window
+    same = own.merge(
+        open_only[open_only["nearest"] == 0], on=["loop", "name"], suffixes=("_anchor", "_site")
+    ).rename(columns={"strength_change_anchor": "anchor_change", "strength_change_site": "site_change"})
+    return {
+        "open site of equal signal": paired(own, others[others["nearest"] > AWAY]),
+        "open site beside an anchor": paired(own, others[others["nearest"] <= AWAY]),
+        "the anchor, CTCF left": same[["loop", "name", "anchor_change", "site_change"]],
+    }
 
 
 @styled
-def figure(pairs: pd.DataFrame):  # type: ignore[no-untyped-def]
-    """Both distributions, and every pair."""
-    drawn = new_figure(6.4, 3.6)
+def figure(comparisons: dict[str, pd.DataFrame]):  # type: ignore[no-untyped-def]
+    """Changes of the loop, for the anchor and for what it is held against."""
+    first = next(iter(comparisons.values()))
+    values = {"its CTCF anchor": first["anchor_change"]}
+    values |= {name: rows["site_change"] for name, rows in comparisons.items()}
+    drawn = new_figure(7.0, 3.8)
     ax = drawn.add_subplot()
-    values = [pairs["anchor_change"], pairs["site_change"]]
-    ax.boxplot(values, orientation="horizontal", widths=0.5, showfliers=False, medianprops={"color": "black"})
+    ax.boxplot(
+        list(values.values()), orientation="horizontal", widths=0.5, showfliers=False,
+        medianprops={"color": "black"},
+    )  # fmt: skip
     jitter = np.random.default_rng(0)
-    for place, column in enumerate(values, 1):
+    for place, column in enumerate(values.values(), 1):
         ax.plot(column, place + jitter.uniform(-0.2, 0.2, len(column)), "o", ms=3, alpha=0.5)
     ax.axvline(0, color="grey", lw=0.8, ls=":")
-    ax.set_yticks([1, 2], ["its CTCF anchor", "open site of\nequal signal"])
+    ax.set_yticks(range(1, len(values) + 1), list(values))
     ax.invert_yaxis()
     ax.set_xlabel("change of the predicted loop's strength, log2")
     return drawn
+
+
+def row_of(name: str, genome: str, rows: pd.DataFrame) -> str:
+    """A line of the table: a loop counts once."""
+    loops = rows.groupby(["seed", "loop"])[["anchor_change", "site_change"]].mean()
+    a, b = loops["anchor_change"], loops["site_change"]
+    signed = wilcoxon(a, b, alternative="less").pvalue
+    ranks = mannwhitneyu(a, b, alternative="less").pvalue
+    return (
+        f"| {name} | {genome} | {len(rows)} | {len(loops)} | {a.median():.3f} | {b.median():.3f} | "
+        f"{(a < b).mean():.0%} | {signed:.1e} | {ranks:.1e} |"
+    )
 
 
 def main() -> None:
@@ -138,35 +180,30 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="what benchmarks.three_tasks wrote")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
-    parts = []
-    for seed in given.seeds:
-        folder = given.folder / f"seed{seed}"
-        loops = loops_of(folder)
-        motifs, others = sites(folder, loops)
-        tables = [
-            screened(folder, loops, one, kind) for one, kind in ((motifs, "anchors"), (others, "sites"))
-        ]
-        parts.append(paired(loops, *tables).assign(seed=seed))
-    pairs = pd.concat(parts, ignore_index=True)
-    lines = ["# Deleting a loop's CTCF anchor, or another open site of equal signal", ""]
+    of_seed = {seed: compared(given.folder / f"seed{seed}") for seed in given.seeds}
+    names = list(of_seed[given.seeds[0]])
+    pooled = {
+        name: pd.concat([of[name].assign(seed=seed) for seed, of in of_seed.items()], ignore_index=True)
+        for name in names
+    }
+    lines = ["# Deleting a loop's CTCF anchor, or something else", ""]
+    lines += ["Medians are over loops; p-values are one-sided, of the anchor weakening the loop more."]
     lines += [
-        "| genome | pairs | median, anchor | median, site | anchor weakens more | rank sum | signed rank |"
+        "",
+        "| held against | genome | pairs | loops | anchor | other | anchor more | signed rank | rank sum |",
     ]
-    lines += ["|---|---|---|---|---|---|---|"]
-    for name, rows in [*pairs.groupby("seed"), ("all", pairs)]:
-        a, b = rows["anchor_change"], rows["site_change"]
-        ranks = [test(a, b, alternative="less").pvalue for test in (mannwhitneyu, wilcoxon)]
-        lines.append(
-            f"| {name} | {len(rows)} | {a.median():.3f} | {b.median():.3f} | {(a < b).mean():.0%} | "
-            f"{ranks[0]:.1e} | {ranks[1]:.1e} |"
-        )
+    lines += ["|---" * 9 + "|"]
+    for name, rows in pooled.items():
+        lines += [row_of(name, str(seed), part) for seed, part in rows.groupby("seed") if len(part)]
+        lines += [row_of(name, "all", rows)]
     with atomic_path(RESULTS / "anchor_deletion.tsv") as temporary:
-        pairs.to_csv(temporary, sep="\t", index=False, float_format="%.5g")
+        everything = pd.concat([rows.assign(against=name) for name, rows in pooled.items()])
+        everything.to_csv(temporary, sep="\t", index=False, float_format="%.5g")
     write_json(RESULTS / "anchor_deletion.json", {**describe_process(), "seeds": given.seeds})
     with atomic_path(RESULTS / "anchor_deletion.md") as temporary:
         temporary.write_text("\n".join(lines) + "\n")
     with atomic_path(FIGURES / "anchor-deletion.png") as temporary:
-        temporary.write_bytes(image_bytes(figure(pairs)))
+        temporary.write_bytes(image_bytes(figure(pooled)))
     print("\n".join(lines))
 
 

@@ -290,13 +290,14 @@ def summary(table: pd.DataFrame, seeds: list[int]) -> str:
             lines += [f"| | {' | '.join(question.shown)} |", "|---" * (len(question.shown) + 1) + "|"]
             for method, of in rows.groupby("method", sort=False):
                 cells = [
-                    _cell(of[of["metric"] == metric], seeds, " - " in method) for metric in question.shown
+                    cell(of[of["metric"] == metric], seeds, " - " in method) for metric in question.shown
                 ]
                 lines.append(f"| {method} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _cell(rows: pd.DataFrame, seeds: list[int], difference: bool) -> str:
+def cell(rows: pd.DataFrame, seeds: list[int], difference: bool) -> str:
+    """Mean over seeds and each seed's value; a star where a difference's interval leaves 0 out."""
     found = [rows[rows["seed"] == seed] for seed in seeds]
     found = [one.iloc[0] for one in found if len(one) and np.isfinite(one["value"].iloc[0])]
     if not found:
