@@ -26,10 +26,10 @@ def test_by_hand():
     np.testing.assert_allclose(expected, [(4 + 1.5 + 8) / 3, 1.0, 8.0, 2.0])
 
 
-def test_a_diagonal_without_a_valid_pixel_is_zero():
+def test_a_diagonal_without_a_valid_pixel_is_undefined():
     weight = np.array([1.0, np.nan, np.nan, 1.0])
     expected = expected_of_band(pack_band(pixels_of(np.ones((4, 4), int)), 4), weight)
-    np.testing.assert_allclose(expected, [1, 0, 0, 1])
+    np.testing.assert_allclose(expected, [1, np.nan, np.nan, 1])
 
 
 @pytest.mark.parametrize("largest", [3, 200, 5000, 70_000])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from chromweave.data.transforms import WindowTransform
-from chromweave.errors import ConfigError, ModelError
+from chromweave.errors import ConfigError, DataError, ModelError
 from chromweave.workflows.contact_scale import ContactScale, mean_expected
 from tests.fakes import build_fake, random_contacts
 
@@ -94,18 +94,31 @@ def test_a_description_holds_what_is_expected_where_it_is_needed():
 RESOLUTION = 10_000
 
 
-def dense_mean(contacts, chrom, scale, width):
-    """Mean of each diagonal over entries whose two bins have weights, from the whole matrix; 0 of none."""
-    weight = contacts.weights["weight", chrom, RESOLUTION] * np.sqrt(scale)
+BINS = 10
+
+
+def dense_mean(contacts, chrom, scale, width, covered=slice(None)):
+    """Mean of each diagonal over entries whose two bins have weights and are covered; NaN of none."""
+    weight = np.full(len(contacts.maps[chrom, RESOLUTION]), np.nan)
+    weight[covered] = contacts.weights["weight", chrom, RESOLUTION][covered] * np.sqrt(scale)
     balanced = contacts.maps[chrom, RESOLUTION] * np.outer(weight, weight)
     known = [one[np.isfinite(one)] for one in (np.diagonal(balanced, d) for d in range(width))]
-    return np.array([one.mean() if len(one) else 0.0 for one in known])
+    return np.array([one.mean() if len(one) else np.nan for one in known])
 
 
-def table_of(**splits):
-    """A window on each of the chromosomes of a split."""
-    rows = [(chrom, split) for split, chroms in splits.items() for chrom in chroms]
-    return pd.DataFrame(rows, columns=["chrom", "split"])
+def table_of(*rows):
+    """Windows of 10 bins; of each chromosome, anchor bins and split."""
+    table = pd.DataFrame(rows, columns=["chrom", "x", "y", "split"])
+    table[["x", "y"]] *= RESOLUTION
+    table.attrs = {"resolution": RESOLUTION, "window_bins": BINS}
+    return table
+
+
+def whole(contacts, chrom, split="train"):
+    """Windows over all bins of a chromosome."""
+    n = len(contacts.maps[chrom, RESOLUTION])
+    anchors = [*range(BINS // 2, n - BINS // 2, BINS), n - BINS // 2]
+    return [(chrom, bin_, bin_, split) for bin_ in anchors]
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +139,7 @@ def scale_in(store, chrom, scaled):
 @pytest.mark.parametrize("scaled", [False, True])
 def test_expected_contacts_are_those_of_the_training_chromosomes(built, scaled):
     (store, contacts), _ = built
-    table = table_of(train=["chr1", "chr1"], valid=["chr2"], test=["chr3"])
+    table = table_of(*whole(contacts, "chr1"), *whole(contacts, "chr2", "valid"), ("chr3", 30, 30, "test"))
     found = mean_expected([store], [table], WindowTransform(scaled=scaled), RESOLUTION)
     expected = dense_mean(contacts, "chr1", scale_in(store, "chr1", scaled), len(found))
     np.testing.assert_allclose(found, expected, rtol=1e-6)
@@ -134,10 +147,31 @@ def test_expected_contacts_are_those_of_the_training_chromosomes(built, scaled):
     assert (found[1:20] > 0).all()
 
 
+def test_what_no_training_window_covers_does_not_count(built):
+    """Of one chromosome split into blocks: the bins of both sides of training windows, and no others."""
+    (store, contacts), _ = built
+    table = table_of(
+        ("chr1", 20, 20, "train"),
+        ("chr1", 25, 48, "train"),
+        ("chr1", 80, 80, "valid"),
+        ("chr1", 120, 120, "test"),
+    )
+    found = mean_expected([store], [table], WindowTransform(), RESOLUTION)
+    covered = [*range(15, 30), *range(43, 53)]
+    expected = dense_mean(contacts, "chr1", scale_in(store, "chr1", True), len(found), covered)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    everywhere = dense_mean(contacts, "chr1", scale_in(store, "chr1", True), len(found))
+    assert not np.allclose(found, everywhere, rtol=0.01)
+    assert 30 < len(found) <= 38  # the two bins that lie farthest apart: 15 and 52
+
+
 def test_chromosomes_and_stores_count_alike(built):
     """Two chromosomes of one store and one of another; as many distances as the shortest has."""
     stores = [store for store, _ in built]
-    tables = [table_of(train=["chr1", "chr2", "chr1"]), table_of(train=["chr2"])]
+    tables = [
+        table_of(*whole(built[0][1], "chr1"), *whole(built[0][1], "chr2")),
+        table_of(*whole(built[1][1], "chr2")),
+    ]
     found = mean_expected(stores, tables, WindowTransform(), RESOLUTION)
     each = [
         dense_mean(contacts, chrom, scale_in(store, chrom, True), len(found))
@@ -145,7 +179,43 @@ def test_chromosomes_and_stores_count_alike(built):
             [built[0], built[0], built[1]], ["chr1", "chr2", "chr2"], strict=True
         )
     ]
-    np.testing.assert_allclose(found, np.mean(each, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(found, np.nanmean(each, axis=0), rtol=1e-6)
     assert len(found) > 100
-    alone = mean_expected(stores[:1], [table_of(train=["chr1"])], WindowTransform(), RESOLUTION)
-    assert len(found) < len(alone)
+    alone = mean_expected(stores[:1], tables[:1], WindowTransform(), RESOLUTION)
+    assert len(alone) <= len(found) + 1
+
+
+def test_a_distance_that_a_chromosome_lacks_is_not_zero_there(built):
+    """One chromosome knows ten bins only; farther apart, the other alone says what is expected."""
+    (store, contacts), _ = built
+    table = table_of(*whole(contacts, "chr1"), ("chr2", 30, 30, "train"))
+    found = mean_expected([store], [table], WindowTransform(), RESOLUTION)
+    first = dense_mean(contacts, "chr1", scale_in(store, "chr1", True), len(found))
+    second = dense_mean(contacts, "chr2", scale_in(store, "chr2", True), len(found), range(25, 35))
+    assert np.isnan(second[BINS:]).all()
+    np.testing.assert_allclose(found[BINS:], first[BINS:], rtol=1e-6)
+    np.testing.assert_allclose(found[:5], (first[:5] + second[:5]) / 2, rtol=1e-6)
+
+
+def test_a_distance_that_nothing_tells_takes_the_one_before(built):
+    """Two windows 30 bins apart: between 10 and 20 bins no two covered bins lie."""
+    (store, contacts), _ = built
+    table = table_of(("chr1", 20, 50, "train"))
+    found = mean_expected([store], [table], WindowTransform(), RESOLUTION)
+    covered = [*range(15, 25), *range(45, 55)]
+    seen = dense_mean(contacts, "chr1", scale_in(store, "chr1", True), len(found), covered)
+    gap = np.flatnonzero(np.isnan(seen))
+    assert set(range(10, 21)) <= set(gap.tolist())
+    known = np.isfinite(seen)
+    np.testing.assert_allclose(found[known], seen[known], rtol=1e-6)
+    last = np.flatnonzero(known & (np.arange(len(seen)) < 10))[-1]
+    np.testing.assert_allclose(found[last + 1 : 21], found[last])
+
+
+def test_training_windows_without_a_contact_that_counts_are_refused(built):
+    (store, contacts), _ = built
+    masked = np.flatnonzero(np.isnan(contacts.weights["weight", "chr1", RESOLUTION]))
+    table = table_of(("chr1", int(masked[0]), int(masked[0]), "train"))
+    table.attrs["window_bins"] = 0
+    with pytest.raises(DataError, match=r"no two valid bins .* make windows"):
+        mean_expected([store], [table], WindowTransform(), RESOLUTION)

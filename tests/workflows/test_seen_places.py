@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chromweave.progress import reporting
-from chromweave.workflows.seen_places import seen_places, tell_seen_places
+from chromweave.workflows.seen_places import covered_stretches, seen_places, tell_seen_places
 from tests.fakes_experiments import News
 
 
@@ -26,8 +26,24 @@ def test_by_hand():
         ("chr2", 10_000, 50_000),
         ("chr1", 0, 30_000),
     )
-    assert seen_places(judged, learned).tolist() == [False, True, True, False, False]
-    assert not seen_places(judged, learned.iloc[:0]).any()
+    assert seen_places(judged, covered_stretches(learned)).tolist() == [False, True, True, False, False]
+    assert not seen_places(judged, covered_stretches(learned.iloc[:0])).any()
+
+
+def test_stretches_by_hand():
+    """Sides of 4 kb, 2 kb to either side of an anchor; those that touch end to end are one."""
+    made = covered_stretches(
+        table(
+            ("chr1", 10_000, 14_000),
+            ("chr1", 19_000, 30_000),
+            ("chr2", 5_000, 5_000),
+            ("chr1", 29_000, 3_000),
+        )
+    )
+    assert {chrom: found.tolist() for chrom, found in made.items()} == {
+        "chr1": [[1000, 5000], [8000, 16_000], [17_000, 21_000], [27_000, 32_000]],
+        "chr2": [[3000, 7000]],
+    }
 
 
 windows = st.lists(
@@ -43,7 +59,7 @@ def test_against_every_pair(judged, learned, bins, others):
         any(c == d and abs(a - b) < (bins + others) / 2 for d, *sides in learned for a in own for b in sides)
         for c, *own in judged
     ]
-    assert seen_places(first, second).tolist() == expected
+    assert seen_places(first, covered_stretches(second)).tolist() == expected
 
 
 @pytest.mark.parametrize(("at", "lines"), [(10_000, 1), (40_000, 0)])

@@ -70,7 +70,8 @@ class ExpectedWindows:
         longest = max(len(expected) for expected in found.values())
         table = np.zeros((len(self.cutters), len(self.chromosomes), longest + 1), np.float32)
         for place, expected in found.items():
-            table[place][: len(expected)] = expected
+            # No entry of a window can lie where nothing is valid.
+            table[place][: len(expected)] = np.where(np.isfinite(expected), expected, 0)
         return table
 
 
@@ -87,7 +88,7 @@ def expected_of_band(band: Band, weight: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        float64 (n_diagonals,); 0 where a diagonal has no valid pixel, so that none can be asked about.
+        float64 (n_diagonals,); NaN where a diagonal has no valid pixel.
     """
     total, pixels = _sums(band.near, band.far, np.asarray(weight, np.float64))
     width = band.n_diagonals
@@ -97,7 +98,7 @@ def expected_of_band(band: Band, weight: np.ndarray) -> np.ndarray:
     # The band itself gave these pixels the marker's value.
     excess = (band.overflow_counts.astype(np.float64) - FAR_LOOKUP) * factor
     np.add.at(total, diagonal[known], excess[known])
-    return np.divide(total, pixels, out=np.zeros(width), where=pixels > 0)
+    return np.divide(total, pixels, out=np.full(width, np.nan), where=pixels > 0)
 
 
 @njit(cache=True, nogil=True)

@@ -13,7 +13,8 @@ from ..data.cutter import WindowCutter
 from ..data.expected import expected_of_band
 from ..data.store import RegionStore
 from ..data.transforms import WindowTransform
-from ..errors import ConfigError, ModelError
+from ..errors import ConfigError, DataError, ModelError
+from .seen_places import covered_stretches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,7 @@ class ContactScale:
     transform
         Of the windows the model learned.
     expected
-        Mean contacts at each distance in bins, float64 (diagonals,), of the training maps; needed by
+        Mean contacts at each distance in bins, float64 (diagonals,), of training windows' bins; needed by
         ``"observed_expected"`` alone. A map that is predicted without any contacts has no other.
     """
 
@@ -86,7 +87,10 @@ class ContactScale:
 def mean_expected(
     stores: Sequence[RegionStore], tables: Sequence[pd.DataFrame], transform: WindowTransform, resolution: int
 ) -> np.ndarray:
-    """Mean contacts at each distance of the chromosomes that training windows lie on.
+    """Mean contacts at each distance between bins that training windows cover.
+
+    A bin counts if either side of a training window covers it; what lies elsewhere, such as blocks of
+    validation and test or excluded regions, takes no part.
 
     Parameters
     ----------
@@ -100,14 +104,39 @@ def mean_expected(
     Returns
     -------
     numpy.ndarray
-        float64 (diagonals,), mean over chromosomes and stores, each alike; as many diagonals as all have.
+        float64 (diagonals,), mean over the chromosomes and stores that have a valid pixel there, each alike;
+        as many diagonals as all have, up to the last with a valid pixel. One without takes the value of the
+        nearest shorter distance (the first ones, that of the first with any).
+
+    Raises
+    ------
+    DataError
+        No two valid bins are covered.
     """
     found = []
     for store, table in zip(stores, tables, strict=True):
         cutter = WindowCutter(store, resolution, weight=transform.weight, scaled=transform.scaled)
-        for chrom in table.loc[table["split"] == "train", "chrom"].unique():
-            contacts = cutter.chromosome(str(chrom)).contacts
+        for chrom, covered in covered_stretches(table[table["split"] == "train"]).items():
+            contacts = cutter.chromosome(chrom).contacts
             assert contacts is not None
-            found.append(expected_of_band(contacts.band, contacts.weight))
+            weight = np.full(len(contacts.weight), np.nan)
+            for first, end in covered // resolution:
+                weight[first:end] = contacts.weight[first:end]
+            found.append(expected_of_band(contacts.band, weight))
     shared = min(len(one) for one in found)
-    return np.mean([one[:shared] for one in found], axis=0)
+    return _without_gaps(np.stack([one[:shared] for one in found]))
+
+
+def _without_gaps(found: np.ndarray) -> np.ndarray:
+    """The mean of rows where they are known; where none is, that of the nearest distance before."""
+    known = np.isfinite(found)
+    n = known.sum(axis=0)
+    told = np.flatnonzero(n)
+    if not len(told):
+        raise DataError(
+            "training windows cover no two valid bins of any chromosome, so that no contacts can be "
+            "expected; make windows where the map has data."
+        )
+    mean = np.where(known, found, 0.0).sum(axis=0) / np.maximum(n, 1)
+    before = np.searchsorted(told, np.arange(told[-1] + 1), side="right") - 1
+    return np.asarray(mean[told[np.maximum(before, 0)]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,41 +12,62 @@ from ..progress import notify
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["seen_places", "tell_seen_places"]
+__all__ = ["covered_stretches", "seen_places", "tell_seen_places"]
 
 
-def seen_places(judged: pd.DataFrame, learned: pd.DataFrame) -> np.ndarray:
-    """Whether a side of each window of `judged` overlaps a side of any of `learned`.
+def covered_stretches(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What either side of any window covers, touching sides merged into one stretch.
 
     Parameters
     ----------
-    judged, learned
+    table
         Schema `WINDOWS`; `attrs` say how long a side is.
+
+    Returns
+    -------
+    dict
+        Of each chromosome with windows: int64 (stretches, 2), starts and ends, bp, in ascending order.
+    """
+    half = int(table.attrs["resolution"]) * int(table.attrs["window_bins"]) // 2
+    found = {}
+    for chrom, rows in table.groupby("chrom", observed=True):
+        anchors = np.unique(rows[["x", "y"]].to_numpy(dtype=np.int64))
+        breaks = np.flatnonzero(np.diff(anchors) > 2 * half)
+        firsts, lasts = np.append(0, breaks + 1), np.append(breaks, len(anchors) - 1)
+        found[str(chrom)] = np.stack([anchors[firsts] - half, anchors[lasts] + half], axis=1)
+    return found
+
+
+def seen_places(judged: pd.DataFrame, learned: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Whether a side of each window of `judged` overlaps a stretch that was learned from.
+
+    Parameters
+    ----------
+    judged
+        Schema `WINDOWS`; `attrs` say how long a side is.
+    learned
+        As from :func:`covered_stretches`.
 
     Returns
     -------
     numpy.ndarray
         bool (n,), in the order of `judged`.
     """
-    # Both sides reach half their length from the middle of their anchor's bin.
-    reach = sum(int(t.attrs["resolution"]) * int(t.attrs["window_bins"]) for t in (judged, learned)) / 2
-    middle = [int(table.attrs["resolution"]) / 2 for table in (judged, learned)]
+    half = int(judged.attrs["resolution"]) * int(judged.attrs["window_bins"]) // 2
     touches = np.zeros(len(judged), dtype=bool)
-    for chrom, rows in learned.groupby("chrom", observed=True):
-        known = np.unique(rows[["x", "y"]].to_numpy()) + middle[1]
+    for chrom, stretches in learned.items():
+        starts, ends = stretches[:, 0], stretches[:, 1]
         here = np.flatnonzero((judged["chrom"] == chrom).to_numpy())
         for side in ("x", "y"):
-            at = judged[side].to_numpy()[here] + middle[0]
-            after = np.searchsorted(known, at)
-            right = known[np.minimum(after, len(known) - 1)]
-            left = known[np.maximum(after - 1, 0)]
-            touches[here] |= np.minimum(abs(right - at), abs(left - at)) < reach
+            at = judged[side].to_numpy()[here]
+            begun = np.searchsorted(starts, at + half)  # stretches that begin before the side ends
+            touches[here] |= (begun > 0) & (ends[np.maximum(begun - 1, 0)] > at - half)
     return touches
 
 
 def tell_seen_places(name: str, judged: pd.DataFrame, learned: pd.DataFrame) -> int:
     """Number of windows of `judged` at places of `learned`; where there are any, one line says so."""
-    touching = int(seen_places(judged, learned).sum())
+    touching = int(seen_places(judged, covered_stretches(learned)).sum())
     if touching:
         notify(
             f"{name}: {touching:,} of {len(judged):,} test windows touch windows trained on, so that their "
