@@ -3,10 +3,10 @@
     python -m benchmarks.three_tasks_k562 --data ../shared/data/k562_chr22_hg38 --folder DIR [--seeds 0 1 2]
 
 Loops of CTCF and of RAD21 ChIA-PET, contacts from tracks, and expression (TPM at start sites, in place of
-CAGE, which is not to be had), each from scratch and from a model pre-trained on the training blocks. The test
-block has some 6 Mb: blocks of 1 Mb are resampled for the intervals, which windows of 250 kb and loops of up to
-2 Mb reach across, so that the intervals are too narrow. Prints every command; a step whose result is there is
-not run again. Writes ``benchmarks/results/three_tasks_k562.{tsv,json,md}``.
+CAGE, which is not to be had), each from scratch and from a model pre-trained on the training blocks. The
+test block has some 6 Mb: blocks of 1 Mb are resampled for the intervals, which windows of 250 kb and loops of
+up to 2 Mb reach across, so that the intervals are too narrow. Prints every command; a step whose result is
+there is not run again. Writes ``benchmarks/results/three_tasks_k562.{tsv,json,md}``.
 """
 
 from __future__ import annotations
@@ -140,9 +140,9 @@ def gathered(folder: Path, seeds: list[int]) -> pd.DataFrame:
 def summary(table: pd.DataFrame, seeds: list[int]) -> str:
     """A table for each set: mean over seeds; differences of the first arm with their verdict by seed."""
     lines = [
-        "Mean over seeds of the training and, in brackets, each seed's value; the data are the same. Rows with a "
-        "minus are paired differences over the same blocks of 1 Mb; a star marks one whose 95 % interval, too "
-        "narrow as it is, leaves 0 out."
+        "Mean over seeds of the training and, in brackets, each seed's value; the data are the same. "
+        "Rows with a minus are paired differences over the same blocks of 1 Mb; a star marks one whose 95 % "
+        "interval, too narrow as it is, leaves 0 out."
     ]
     for name, (task, _, _) in SETS.items():
         metrics = HEADLINES[task]

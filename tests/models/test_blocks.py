@@ -12,6 +12,7 @@ from chromweave.models.blocks import (
     FusionBlock,
     LocallyEnhancedFeedForward,
     MapBlock,
+    ResidualFusionBlock,
     SelfAttention,
     TrackLayer,
 )
@@ -282,3 +283,23 @@ def test_a_single_head_still_has_gates_of_different_reach():
     assert gates[0] > 0.4
     assert gates[-1] < 0.03
     assert module(x, None).shape == x.shape
+
+
+def test_residual_fusion_does_not_mind_the_length_of_the_context():
+    block = ResidualFusionBlock(8, 2).double()
+    x, context = draw(2, 5, 8), draw(2, 3, 8)
+    torch.testing.assert_close(block(x, context), block(x, 100 * context), rtol=1e-3, atol=1e-6)
+    with torch.no_grad():
+        assert not torch.allclose(block(x, context), block(x, context.flip(-1)))
+
+
+def test_residual_fusion_adds_each_part_to_what_comes_in():
+    """Without attention and feed-forward, tokens pass as they are; the paper's block would pass them as well,
+    but with self-attention alone switched off it asks nothing of the context."""
+    block = ResidualFusionBlock(8, 2).double()
+    for layer in (block.attention.out, block.cross_attention.out, block.contract):
+        torch.nn.init.zeros_(layer.weight)
+    x, context = draw(1, 4, 8), draw(1, 3, 8)
+    torch.testing.assert_close(block(x, context), x)
+    torch.nn.init.eye_(block.cross_attention.out.weight)
+    assert not torch.allclose(block(x, context), x)

@@ -13,6 +13,7 @@ from chromweave.training.checkpoint import transfer
 
 TINY = PRESETS["tiny"]
 SMALL = MixHicConfig(heads=1, depth=1, window_bins=16, positions=320, pools=(2, 5))
+RESIDUAL = MixHicConfig(heads=1, depth=1, window_bins=16, positions=320, pools=(2, 5), fusion="residual")
 MIXED = MixHicConfig(heads=1, depth=1, window_bins=16, positions=320, pools=(2, 5), contact_mixing=True)
 
 CASES = [
@@ -393,6 +394,30 @@ def test_every_weight_of_a_task_gets_a_gradient(cls, mode, probe):
         torch.nn.init.eye_(model.mixing.out.weight)
     model(*draw(2)).value.square().sum().backward()
     assert without_gradient(model) == []
+
+
+@every_case
+def test_every_weight_of_residual_fusion_gets_a_gradient(cls, mode):
+    model = seeded(cls, RESIDUAL, mode)
+    model(*draw(2)).value.square().sum().backward()
+    assert without_gradient(model) == []
+
+
+@every_case
+def test_residual_fusion_keeps_windows_apart(cls, mode):
+    model = seeded(cls, RESIDUAL, mode)
+    several = draw(3)
+    one = tuple(part[:1] for part in several)
+    torch.testing.assert_close(model(*several).value[:1], model(*one).value)
+
+
+@pytest.mark.parametrize(
+    ("mode", "twice"), [("bimodal", 2), ("infer_map", 2), ("infer_tracks", 2), ("map", 1)]
+)
+def test_a_loop_head_reads_the_context_beside_the_fused_tokens(mode, twice):
+    model = seeded(LoopModel, RESIDUAL, mode)
+    assert model.head.hidden.in_features == twice * RESIDUAL.width
+    assert seeded(LoopModel, SMALL, mode).head.hidden.in_features == SMALL.width
 
 
 PRETRAINED = {"track_encoder", "map_encoder", "track_halves", "map_halves", "to_map", "to_tracks"}

@@ -20,6 +20,7 @@ __all__ = [
     "FusionBlock",
     "LocallyEnhancedFeedForward",
     "MapBlock",
+    "ResidualFusionBlock",
     "SelfAttention",
     "TrackLayer",
     "initialise_dense",
@@ -185,6 +186,35 @@ class FusionBlock(nn.Module):
 
 
 MIXED_SQUARES = (1, 3, 7)  # sides, bins, of the means of contacts that open a gate
+
+
+class ResidualFusionBlock(nn.Module):
+    """Pre-norm block that lets track tokens look at map tokens, with a residual of its own for each part.
+
+    What :class:`FusionBlock` lacks: cross-attention asks with the tokens themselves and not with what
+    self-attention made of them, and the context is normalised, so that unit-length and inferred tokens weigh
+    alike.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = SelfAttention(width, heads)
+        self.norm_query = nn.LayerNorm(width)
+        self.norm_context = nn.LayerNorm(width)
+        self.cross_attention = CrossAttention(width, heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, 2 * width)
+        self.contract = nn.Linear(2 * width, width)
+        initialise_dense(self)
+
+    def forward(
+        self, x: Float[Tensor, "batch tokens width"], context: Float[Tensor, "batch others width"]
+    ) -> Float[Tensor, "batch tokens width"]:
+        """Self-attention of `x`, cross-attention to `context`, feed-forward."""
+        x = x + self.attention(self.norm1(x))
+        x = x + self.cross_attention(self.norm_query(x), self.norm_context(context))
+        return x + self.contract(F.gelu(self.expand(self.norm2(x))))
 
 
 class ContactMixing(nn.Module):

@@ -109,10 +109,13 @@ class EncodedTracks:
         The bottleneck, at 8 d channels.
     skips
         What each earlier stage gave, from the finest, each (batch, tokens, channels); the decoder reads them.
+    context
+        Tokens of the other modality that these have looked at; None where there is no other.
     """
 
     tokens: Float[Tensor, "batch tokens width"]
     skips: tuple[Tensor, ...]
+    context: Tensor | None = None
 
 
 class _SumOfProcesses(torch.autograd.Function):

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ..batch import PairedTokens
 from ..errors import ConfigError
-from .blocks import FusionBlock
+from .blocks import FusionBlock, ResidualFusionBlock
 from .encoders import STAGES, MapEncoder, TrackEncoder, track_token_counts
 from .positions import map_codes, track_codes
 
@@ -71,6 +71,10 @@ class MixHicConfig:
         Where it starts, or stays.
     head_dropout
         Dropout inside a task's head, while training.
+    fusion
+        How track tokens look at map tokens: as in the paper, or ``"residual"``
+        (:class:`~chromweave.models.blocks.ResidualFusionBlock`), where a loop model's head reads the map's
+        tokens beside the fused ones, too.
     contact_mixing
         Whether an expression model's bins hear one another through the contact map
         (:class:`~chromweave.models.blocks.ContactMixing`); the paper has no such path.
@@ -92,6 +96,7 @@ class MixHicConfig:
     temperature: Literal["learned", "fixed"] = "learned"
     initial_temperature: float = 0.07
     head_dropout: float = 0.5
+    fusion: Literal["paper", "residual"] = "paper"
     contact_mixing: bool = False
     legacy: bool = False
 
@@ -231,7 +236,8 @@ class Fusion(nn.Module):
 
     def __init__(self, config: MixHicConfig) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(FusionBlock(config.width, config.heads) for _ in range(config.depth))
+        block = ResidualFusionBlock if config.fusion == "residual" else FusionBlock
+        self.blocks = nn.ModuleList(block(config.width, config.heads) for _ in range(config.depth))
 
     def forward(
         self, tokens: Float[Tensor, "batch tokens width"], context: Float[Tensor, "batch others width"]

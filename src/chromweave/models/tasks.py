@@ -154,7 +154,7 @@ class TaskBody(nn.Module):
             return EncodedTracks(self.map_encoder(contact_map), ())
         if self.mode == "infer_tracks":
             context = self.map_halves.joined(self.map_encoder(contact_map))
-            return EncodedTracks(self._fused(self.to_tracks(context), context), ())
+            return EncodedTracks(self._fused(self.to_tracks(context), context), (), context)
         encoded = self.track_encoder(tracks)
         if self.mode == "tracks":
             return encoded
@@ -163,7 +163,7 @@ class TaskBody(nn.Module):
             context = self.map_halves.joined(self.map_encoder(contact_map))
         else:
             context = self.to_map(query)
-        return EncodedTracks(self._fused(query, context), encoded.skips)
+        return EncodedTracks(self._fused(query, context), encoded.skips, context)
 
     def _fused(self, query: Tensor, context: Tensor) -> Tensor:
         if not self.probe:
@@ -183,7 +183,11 @@ class LoopModel(TaskBody):
 
     def __init__(self, config: MixHicConfig, mode: str = "bimodal", probe: bool = False) -> None:
         super().__init__(config, mode, probe)
-        self.head = LoopHead(self.width, config.head_dropout, linear=probe)
+        width = self.width
+        if config.fusion == "residual" and hasattr(self, "fusion"):
+            self.norm_fused, self.norm_context = nn.LayerNorm(width), nn.LayerNorm(width)
+            width = 2 * width
+        self.head = LoopHead(width, config.head_dropout, linear=probe)
 
     def forward(
         self,
@@ -191,8 +195,16 @@ class LoopModel(TaskBody):
         tracks: Float[Tensor, "batch positions tracks"] | None,
     ) -> Prediction:
         """Probability (value) and logit per window, each (batch,)."""
-        logit = self.head(self.encode(contact_map, tracks).tokens)
+        logit = self.head(self._read(self.encode(contact_map, tracks)))
         return Prediction(torch.sigmoid(logit), logit)
+
+    def _read(self, encoded: EncodedTracks) -> Tensor:
+        """The tokens; where fusion has residuals, beside the mean of those they looked at."""
+        if encoded.context is None or not hasattr(self, "norm_context"):
+            return encoded.tokens
+        beside = self.norm_context(encoded.context).mean(1, keepdim=True)
+        fused = self.norm_fused(encoded.tokens)
+        return torch.cat([fused, beside.expand(-1, fused.shape[1], -1)], dim=-1)
 
 
 class _PerBin(TaskBody):

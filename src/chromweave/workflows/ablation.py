@@ -205,7 +205,7 @@ def _chosen(task: Task, mode: Mode, arms: Sequence[str]) -> dict[str, _Recipe]:
 
 def _like_pretraining(finetuning: FinetuneConfig, pretraining: PretrainConfig, task: Task) -> FinetuneConfig:
     """Network and input of the pre-training, for the arm that has none."""
-    own = {name: getattr(finetuning.network, name) for name in ("head_dropout", "contact_mixing")}
+    own = {name: getattr(finetuning.network, name) for name in ("head_dropout", "contact_mixing", "fusion")}
     augmented = {
         name: getattr(finetuning.transform, name) for name in ("augmentations", "jitter_bins", "thin_least")
     }

@@ -67,7 +67,7 @@ def alike(config: FinetuneConfig, task: Task, pretrained: str | Path) -> Finetun
     given = ModelInput.parse(before.data, f"{pretrained}: {CONFIG}").augmented_as(config.transform).transform
     if task == "contacts":
         given = replace(given, contacts=config.transform.contacts)
-    own = {name: getattr(config.network, name) for name in ("head_dropout", "contact_mixing")}
+    own = {name: getattr(config.network, name) for name in ("head_dropout", "contact_mixing", "fusion")}
     return replace(config, network=replace(network_config(before.model), **own), transform=given)
 
 

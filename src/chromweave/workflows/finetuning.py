@@ -214,7 +214,7 @@ def _settled(
     else:
         before = _pretrained(pretrained)
         given = ModelInput.parse(before.data, f"{pretrained}: {CONFIG}").augmented_as(config.transform)
-        own = {name: getattr(config.network, name) for name in ("head_dropout", "contact_mixing")}
+        own = {name: getattr(config.network, name) for name in ("head_dropout", "contact_mixing", "fusion")}
         network = replace(network_config(before.model), **own)
     transform = given.transform
     if task == "contacts":  # nothing reads the map: its transform is that of the target

@@ -78,7 +78,7 @@ FINETUNE_FITS: Mapping[str, Mapping[str, FitConfig]] = {
 _NETWORKS = {
     name: network
     if name.startswith("paper")
-    else replace(network, position_encoding="sinusoidal", contact_mixing=True)
+    else replace(network, position_encoding="sinusoidal", contact_mixing=True, fusion="residual")
     for name, network in PRESETS.items()
 }
 _OURS = WindowTransform(contacts="observed_expected", augmentations=("swap", "flip"))
