@@ -71,6 +71,31 @@ def test_another_store_assembly_or_resolution_is_refused(tmp_path, monkeypatch, 
         read_windows(path, tiny, any_store=True)
 
 
+def test_windows_of_another_store_are_refused_without_maps_too(tmp_path, monkeypatch, store, table):
+    path = tmp_path / "w.parquet"
+    write_windows(path, table)
+    other = build_fake(monkeypatch, tmp_path / "b.store", random_contacts(seed=1))
+    with pytest.raises(DataError, match=r"made for other contacts \(store 'a'\) than those of .*b\.store"):
+        read_windows(path, other, contacts=False)
+    assert len(read_windows(path, other, contacts=False, any_store=True))
+    assert len(read_windows(path, store, contacts=False))
+    coarse = build_fake(monkeypatch, tmp_path / "c.store", random_contacts(resolutions=(20_000,)))
+    with pytest.raises(DataError, match=r"made for another store \('a'\) than .*c\.store"):
+        read_windows(path, coarse, contacts=False)
+    (tmp_path / "again").mkdir()
+    same = build_fake(monkeypatch, tmp_path / "again" / "a.store", random_contacts(resolutions=(20_000,)))
+    assert len(read_windows(path, same, contacts=False))
+
+
+def test_windows_made_before_the_map_are_known_by_name(tmp_path, store, table):
+    table.attrs["layer_sha256"] = ""
+    path = tmp_path / "w.parquet"
+    write_windows(path, table)
+    assert len(read_windows(path, store, contacts=False))
+    with pytest.raises(DataError, match="made for other contacts"):
+        read_windows(path, store)
+
+
 def test_tracks_added_later_do_not_matter(tmp_path, monkeypatch, store, table):
     from chromweave.data.build import add_tracks
     from tests.fakes import install, random_track

@@ -202,13 +202,13 @@ def test_rows_learn_from_the_other_line(place, tmp_path):
 
 def test_a_model_of_tracks_needs_no_map(place, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
-        cell_line(patch, tmp_path / "tracks.store", contacts=False)
+        cell_line(patch, tmp_path / "a.store", contacts=False)
     for mode in ("tracks", "infer_map"):
         untrained(tmp_path / mode, "expression", mode=mode)
-        found = evaluated(place, tmp_path / "o", model=tmp_path / mode, store=tmp_path / "tracks.store")
+        found = evaluated(place, tmp_path / "o", model=tmp_path / mode, store=tmp_path / "a.store")
         assert {"model", *TRIVIAL_EXPRESSION_ROWS} <= set(found["method"])
-    with pytest.raises(ModelError, match=r"tracks\.store: has no layer of 5,000 bp"):
-        evaluated(place, tmp_path / "out", store=tmp_path / "tracks.store")
+    with pytest.raises(ModelError, match=r"a\.store: has no layer of 5,000 bp"):
+        evaluated(place, tmp_path / "out", store=tmp_path / "a.store")
 
 
 @pytest.mark.parametrize(("split", "other"), [("test", "valid"), ("valid", "test")])
@@ -244,10 +244,10 @@ def test_windows_off_the_diagonal(place, tmp_path):
 
 def test_a_store_without_the_signal(place, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
-        cell_line(patch, tmp_path / "mute.store", tracks=READ, contacts=False)
+        cell_line(patch, tmp_path / "a.store", tracks=READ, contacts=False)
     untrained(tmp_path / "m", "expression", mode="tracks")
-    with pytest.raises(DataError, match=r"mute\.store: has no track 'CAGE'; it has ATAC, DNase"):
-        evaluated(place, tmp_path / "out", model=tmp_path / "m", store=tmp_path / "mute.store")
+    with pytest.raises(DataError, match=r"a\.store: has no track 'CAGE'; it has ATAC, DNase"):
+        evaluated(place, tmp_path / "out", model=tmp_path / "m", store=tmp_path / "a.store")
 
 
 def test_models_of_two_signals(place, tmp_path):

@@ -253,7 +253,7 @@ def test_a_signal_with_few_values_can_be_predicted(place, tmp_path):
     for values in tracks[2].values.values():
         values[np.arange(len(values)) % 50 != 20] = np.nan
     with pytest.MonkeyPatch.context() as patch:
-        build_fake(patch, place / "sparse.store", None, tracks, assembly=ASSEMBLY)
+        build_fake(patch, place / "sparse.store", None, tracks, assembly=ASSEMBLY, name="tracks")
     given = {"store": "sparse", "windows": "bare"}
     config = replace(QUICK, mode="tracks")
     with pytest.raises(DataError, match=r"CAGE covers 0\.5 of no bin of the train windows.*set least_known"):

@@ -9,7 +9,7 @@ import torch
 from chromweave.data.store import RegionStore
 from chromweave.data.transforms import WindowTransform
 from chromweave.data.windows import loop_windows, write_windows
-from chromweave.errors import ConfigError, DataError, ModelError, OutputError
+from chromweave.errors import ConfigError, DataError, ModelError, OutputError, ResolutionError
 from chromweave.models.mixhic import MixHicConfig, MixHicPretrain
 from chromweave.progress import reporting
 from chromweave.training.engine import FitConfig
@@ -27,7 +27,8 @@ from chromweave.workflows.training_runs import (
     table_paths,
     train,
 )
-from tests.fakes_loops import RESOLUTION, SPLIT, WINDOW_BINS, loop_store, planted
+from tests.fakes import build_fake, random_track
+from tests.fakes_loops import ASSEMBLY, CHROMS, RESOLUTION, SPLIT, WINDOW_BINS, loop_store, planted
 
 SETTINGS = PretrainConfig(
     network=MixHicConfig(channels=8, heads=1, depth=1), fit=FitConfig(epochs=1, batch_size=32)
@@ -85,12 +86,21 @@ def test_every_store_has_a_table_and_all_tables_one_geometry(place, store):
         read_tables([store, store], [place / "w.parquet", place / "wide.parquet"])
 
 
-def test_a_table_of_other_contacts_does_where_none_are_read(place, tmp_path):
+def test_a_table_of_other_contacts_is_refused_whether_they_are_read_or_not(place, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         other = loop_store(patch, tmp_path / "b.store", seed=5)
-    with pytest.raises(DataError, match="were made for other contacts"):
-        read_tables([other], place / "w.parquet")
-    (table,) = read_tables([other], place / "w.parquet", contacts=False)
+    for contacts in (True, False):
+        with pytest.raises(DataError, match="were made for other contacts"):
+            read_tables([other], place / "w.parquet", contacts=contacts)
+
+
+def test_a_store_without_the_map_does_where_none_is_read(place, store, tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        tracks = [random_track(name, assembly=ASSEMBLY, chroms=CHROMS) for name in ("ATAC", "DNase")]
+        bare = build_fake(patch, tmp_path / f"{store.name}.store", None, tracks, assembly=ASSEMBLY)
+    with pytest.raises(ResolutionError, match="no contacts"):
+        read_tables([bare], place / "w.parquet")
+    (table,) = read_tables([bare], place / "w.parquet", contacts=False)
     assert len(table) == 480
 
 

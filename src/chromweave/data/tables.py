@@ -90,8 +90,8 @@ def read_windows(
     any_store
         Allow a table made for another cell line's store of the same assembly and resolution.
     contacts
-        False where no contact map is to be read: any store of the assembly will do, one without that layer
-        included.
+        False where no contact map is to be read: the store may lack the layer. Windows and store then belong
+        together if their contacts are the same, or where one of them has none, their names.
 
     Returns
     -------
@@ -142,18 +142,26 @@ def check_windows(
             f"{source}: the windows are of {made_for['assembly']}, and {store.path} is of "
             f"{store.assembly.name}; make windows for this store."
         )
-    if not contacts:
-        return
-    if made_for["resolution"] not in store.resolutions:
+    resolution = made_for["resolution"]
+    if contacts and resolution not in store.resolutions:
         raise ResolutionError(
-            f"{source}: the windows are of {made_for['resolution']:,} bp bins, and {store.path} has "
+            f"{source}: the windows are of {resolution:,} bp bins, and {store.path} has "
             f"{', '.join(f'{r:,}' for r in store.resolutions) or 'no contacts'}; build that layer, "
             "or make windows for this store."
         )
-    if not any_store and made_for["layer_sha256"] != store.layer_sha256(made_for["resolution"]):
+    if any_store:
+        return
+    remedy = "make windows for this store, or say that any store will do (any_store)."
+    if contacts or (resolution in store.resolutions and made_for["layer_sha256"]):
+        if made_for["layer_sha256"] != store.layer_sha256(resolution):
+            raise DataError(
+                f"{source}: the windows were made for other contacts (store {made_for['store']!r}) than "
+                f"those of {store.path}; {remedy}"
+            )
+    elif made_for["store"] != store.name:
         raise DataError(
-            f"{source}: the windows were made for other contacts (store {made_for['store']!r}) than those of "
-            f"{store.path}; make windows for this store, or say that any store will do (any_store)."
+            f"{source}: the windows were made for another store ({made_for['store']!r}) than {store.path}; "
+            f"{remedy}"
         )
 
 
