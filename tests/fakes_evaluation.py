@@ -171,7 +171,7 @@ def describe(
     transform = transform or WindowTransform(tracks=tracks, contacts="observed_expected")
     data = configs.to_mapping(ModelInput(assembly, resolution, bins, transform))
     kind = TASKS.get(task, PRETRAIN)
-    return ModelDescription(kind, described, data, {"seed": 0, **(provenance or {})})
+    return ModelDescription(kind, described, data, {"seed": 0, "data": [], **(provenance or {})})
 
 
 def untrained(folder, task, **options):

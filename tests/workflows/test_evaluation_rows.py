@@ -124,6 +124,27 @@ def test_a_test_split_that_pre_training_saw_is_spoken_of(place, tmp_path):
         )
 
 
+@pytest.mark.parametrize("training", ["fine-tuning", "pre-training"])
+def test_windows_where_a_model_was_trained_are_counted(place, tmp_path, training):
+    """Stretches over half of the test chromosome's windows, and on a chromosome nothing is judged on."""
+    judged = opened(place).judged.table
+    middle = int(judged["y"].max()) // 2
+    covered = {CHROMS[0]: [[0, 10**8]], CHROMS[2]: [[0, middle]]}
+    learned = [{"name": "b", "train": {"chromosomes": [*CHROMS], "stretches": covered}}]
+    provenance = {"data": learned}
+    if training == "pre-training":
+        provenance = {"pretrained": "p", "pretraining_data": learned}
+    untrained(tmp_path / "m", "loops", provenance=provenance)
+    news = News()
+    with reporting(news):
+        opened(place, model=tmp_path / "m")
+    half = int(judged.attrs["resolution"]) * int(judged.attrs["window_bins"]) // 2
+    count = int((judged[["x", "y"]].min(axis=1) - half < middle).sum())
+    assert 0 < count < len(judged)
+    (line,) = news.lines
+    assert f"{count} of the {len(judged)} windows it is judged on touch windows that its {training}" in line
+
+
 def test_models_beside_are_opened_alike(place, tmp_path):
     untrained(tmp_path / "m", "loops", mode="map")
     found = opened(place, beside={"map alone": tmp_path / "m"})

@@ -126,6 +126,12 @@ def contacts(place, pretrained):
     return tune(place, place / "contacts", "contacts", CONTACTS, pretrained=pretrained.run)
 
 
+def test_a_model_says_what_its_pre_training_read(contacts, pretrained):
+    said, before = described(contacts)["provenance"], described(pretrained)["provenance"]
+    assert said["pretraining_data"] == before["data"]
+    assert before["data"][0]["train"]["stretches"].keys() == {"chr1"}
+
+
 def test_a_contact_model_says_how_to_turn_its_answers_into_contacts(place, contacts):
     table = read_windows(place / "w.parquet")
     training = table[table["split"] == "train"]

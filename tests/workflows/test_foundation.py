@@ -106,7 +106,10 @@ def test_test_chromosomes_stay_out_unless_asked_for(place, pretrained, tmp_path)
     assert with_test.train_windows == pretrained.train_windows + n_test > pretrained.train_windows
     assert with_test.valid_windows == pretrained.valid_windows
     assert "**Windows of the test split were trained on**" in (with_test.run / "README.md").read_text()
-    assert "No window of the test split was trained on." in (pretrained.run / "README.md").read_text()
+    assert (
+        "No window of the test split of these tables was trained on."
+        in (pretrained.run / "README.md").read_text()
+    )
     record = load(with_test.run).description.provenance["data"][0]["train"]
     assert record == {"windows": with_test.train_windows, "chromosomes": ["chr1", "chr3"]}
 

@@ -10,8 +10,10 @@ from chromweave.errors import FileFormatError, ModelError
 from chromweave.models.mixhic import MixHicConfig, MixHicPretrain
 from chromweave.models.tasks import ContactModel, ExpressionModel, LoopModel
 from chromweave.training.checkpoint import ModelDescription, save_model
+from chromweave.workflows import model_card
 from chromweave.workflows.model_card import training_data, write_model_card
 from chromweave.workflows.networks import CONTACTS, EXPRESSION, LOOPS, PRETRAIN
+from chromweave.workflows.seen_places import covered_stretches
 from tests.fakes_loops import RESOLUTION, SPLIT, WINDOW_BINS, loop_store, planted
 
 CONFIG = MixHicConfig(channels=8, heads=1, depth=1, window_bins=16, positions=1600)
@@ -44,6 +46,7 @@ PROVENANCE = {
         }
     ],
 }  # fmt: skip
+OTHERS = "Windows of other tables may lie where training windows lie; `chromweave evaluate` says how many do."
 METRICS = (
     "step,epoch,split,metric,value\n5,1,train,loss,4\n9,1,valid,loss,3.5\n9,1,valid,retrieval_top1,0.02\n"
 )
@@ -104,7 +107,7 @@ def test_every_part_is_what_the_run_says(run):
         "| signal tracks, in this order | `ATAC`, `H3K27ac\\|x` |",
         "| balancing vector | `default` |",
         f"| `K562` | 1,234 | chr1, chr2 | 100 | chr3 | `{'cd' * 32}` |",
-        "No window of the test split was trained on.",
+        f"No window of the test split of these tables was trained on. {OTHERS}",
         "3 epochs were trained; the weights are those of epoch 2.",
         "| contrastive | 1.0 |",
         "| learning_rate | 0.002 |",
@@ -154,7 +157,7 @@ def test_fine_tuning_reads_no_test_windows_and_pretraining_may_have(tmp_path, ne
     }.items():
         run = write_run(tmp_path / name, provenance, network, kind, mode="map")
         (told[name],) = [line for line in card_of(run).splitlines() if "of the test split" in line]
-    assert told["scratch"] == "No window of the test split was trained on."
+    assert told["scratch"] == f"No window of the test split of these tables was trained on. {OTHERS}"
     assert told["after unknown"].startswith("Whether windows of the test split were trained on is not")
     assert told["after all"].startswith("**Windows of the test split were trained on**")
 
@@ -187,6 +190,20 @@ def test_a_loop_model_says_where_it_started(tmp_path):
     assert "chromweave loops call OUT.bedpe --model FOLDER --store STORE" in card
 
 
+def test_what_the_pre_training_read_is_told_where_it_is_known(tmp_path):
+    network = LoopModel(CONFIG, "map")
+    other = [{**PROVENANCE["data"][0], "name": "GM12878"}]
+    more = {"pretrained": "before", "transferred_tensors": 12}
+    told = card_of(
+        write_run(
+            tmp_path / "a", {**PROVENANCE, **more, "pretraining_data": other}, network, LOOPS, mode="map"
+        )
+    )
+    assert f"| `GM12878` | 1,234 | chr1, chr2 | 100 | chr3 | `{'cd' * 32}` |" in told.splitlines()
+    unknown = card_of(write_run(tmp_path / "b", {**PROVENANCE, **more}, network, LOOPS, mode="map"))
+    assert "Where that run took its windows from is not recorded." in unknown.splitlines()
+
+
 TUNED = {**PROVENANCE, "pretrained": "/home/someone/before", "transferred_tensors": 12}
 
 
@@ -209,7 +226,8 @@ def test_a_contact_model_says_what_it_predicts_and_from_what(tmp_path):
         "It gives the contacts of a window from the signal tracks along its two segments.",
         "The anchors of its training windows lie up to 300,000 bp apart.",
         "| contacts are predicted as | `clip` |",
-        "No window of the test split was trained on.",
+        f"No window of the test split of these tables, nor of those of its pre-training, was trained on. "
+        f"{OTHERS}",
         "chromweave predict contacts OUT.mcool --model FOLDER --store STORE",
     ):
         assert line in card.splitlines(), line
@@ -270,10 +288,21 @@ def test_training_data_counts_windows_and_chromosomes(tmp_path):
         store = loop_store(patch, tmp_path / "a.store")
     table = loop_windows(store, planted(), SPLIT, window_bins=WINDOW_BINS, resolution=RESOLUTION).table
     # 120 planted loops on each chromosome, and as many negatives
+    train = table[table["split"] == "train"]
+    covered = covered_stretches(train)["chr1"].tolist()
+    assert covered[0][0] == train[["x", "y"]].to_numpy().min() - WINDOW_BINS // 2 * RESOLUTION
     (said,) = training_data([store], [table])
     assert said == {
         "name": "a",
         "manifest_sha256": store.manifest_sha256,
-        "train": {"windows": 240, "chromosomes": ["chr1"]},
+        "train": {"windows": 240, "chromosomes": ["chr1"], "stretches": {"chr1": covered}},
         "valid": {"windows": 240, "chromosomes": ["chr2"]},
     }
+
+
+def test_more_stretches_than_a_card_can_hold_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(model_card, "_MOST_STRETCHES", 0)
+    with pytest.MonkeyPatch.context() as patch:
+        store = loop_store(patch, tmp_path / "a.store")
+    table = loop_windows(store, planted(), SPLIT, window_bins=WINDOW_BINS, resolution=RESOLUTION).table
+    assert training_data([store], [table])[0]["train"] == {"windows": 240, "chromosomes": ["chr1"]}

@@ -1,12 +1,19 @@
 """Places that were trained on, by hand and against looking at every pair."""
 
+import re
+
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chromweave.progress import reporting
-from chromweave.workflows.seen_places import covered_stretches, seen_places, tell_seen_places
+from chromweave.workflows.seen_places import (
+    covered_stretches,
+    seen_places,
+    tell_seen_places,
+    tell_trained_places,
+)
 from tests.fakes_experiments import News
 
 
@@ -69,3 +76,39 @@ def test_it_is_said_only_where_there_are_any(at, lines):
         count = tell_seen_places("A on B", table(("chr1", at, at)), table(("chr1", 10_000, 12_000)))
     assert (count, len(news.lines)) == (lines, lines)
     assert all("A on B: 1 of 1 test windows touch" in line for line in news.lines)
+
+
+def data(**train):
+    return [{"name": "K562", "train": {"chromosomes": ["chr1"], **train}}]
+
+
+COVERED = data(stretches={"chr1": [[8000, 14_000]]})
+JUDGED = (("chr1", 15_000, 60_000), ("chr1", 40_000, 40_000), ("chr2", 10_000, 10_000))
+
+
+@pytest.mark.parametrize(
+    ("provenance", "counts", "said"),
+    [
+        ({"data": COVERED}, {"fine-tuning": 1}, ["1 of the 3 .* touch windows that its fine-tuning"]),
+        ({"data": data()}, {"fine-tuning": 2}, ["2 of the 3 .* lie on chromosomes that its fine-tuning"]),
+        (
+            {"data": [], "pretrained": "p", "pretraining_data": COVERED},
+            {"fine-tuning": 0, "pre-training": 1},
+            ["1 of the 3 .* touch windows that its pre-training learned from"],
+        ),
+        (
+            {"data": [], "pretrained": "p"},
+            {"fine-tuning": 0},
+            ["where its pre-training took windows from is not recorded"],
+        ),
+        ({"data": data(stretches={"chr1": [[0, 9000]], "chr3": [[0, 99_000]]})}, {"fine-tuning": 0}, []),
+        ({}, {}, ["where its fine-tuning took windows from is not recorded"]),
+    ],
+)
+def test_where_a_model_was_trained_is_told(provenance, counts, said):
+    news = News()
+    with reporting(news):
+        assert tell_trained_places("m", table(*JUDGED), provenance) == counts
+    assert len(news.lines) == len(said)
+    for line, pattern in zip(news.lines, said, strict=True):
+        assert re.match(rf"m: {pattern}", line)

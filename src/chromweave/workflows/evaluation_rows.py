@@ -20,6 +20,7 @@ from ..progress import notify
 from ..training.checkpoint import CONFIG
 from .inference import TaskModel
 from .model_input import ModelInput, StoreLike, open_stores
+from .seen_places import tell_trained_places
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,6 +150,8 @@ def open_evaluation(
         models[name] = _judged_model(path, task, config)
     (opened,) = open_stores(store)
     judged = [_rows(one, opened, windows, config.split, contacts) for one in models.values()]
+    for one in models.values():
+        tell_trained_places(str(one.name), judged[0].table, one.loaded.description.provenance)
     read = models["model"]
     if trivial_store is None or trivial_windows is None:
         learning = _rows(read, opened, windows, "train", contacts)

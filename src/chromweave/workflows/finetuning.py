@@ -309,8 +309,9 @@ def _origin(pretrained: str | Path | None, moved: Transfer | None) -> dict[str, 
     """What the provenance says of the pre-trained model."""
     if pretrained is None or moved is None:
         return {}
-    seen = read_description(pretrained).provenance.get("include_test_chromosomes")
-    more = {} if seen is None else {"include_test_chromosomes": seen}
+    before = read_description(pretrained).provenance
+    copied = {"include_test_chromosomes": "include_test_chromosomes", "pretraining_data": "data"}
+    more = {name: before[theirs] for name, theirs in copied.items() if before.get(theirs) is not None}
     return {"pretrained": str(pretrained), "transferred_tensors": len(moved.moved), **more}
 
 

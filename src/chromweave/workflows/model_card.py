@@ -20,6 +20,7 @@ from ..models.mixhic import PRESETS
 from ..models.tasks import reads_map
 from ..training.checkpoint import CONFIG, WEIGHTS, read_description
 from .networks import CARD, CONTACTS, EXPRESSION, LOOPS, PRETRAIN, TASKS, network_config
+from .seen_places import covered_stretches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,7 @@ _COMMANDS = {
     EXPRESSION: "predict expression OUT_PREFIX --model FOLDER --store STORE",
 }
 _SPLITS = ("train", "valid")
+_MOST_STRETCHES = 2000
 _MEANINGS = {
     "loss": "what training minimises",
     "contrastive": "maps and tracks of the same window against those of others",
@@ -83,7 +85,8 @@ def training_data(stores: Sequence[RegionStore], tables: Sequence[pd.DataFrame])
     -------
     list of dict
         Plain values: name, manifest_sha256, and for ``"train"`` and ``"valid"`` the number of windows and
-        the chromosomes they lie on, in the store's order.
+        the chromosomes they lie on, in the store's order. ``"train"`` also has the stretches of each
+        chromosome that its windows cover (bp, before any jitter), where these are no more than 2,000.
     """
     described = []
     for store, table in zip(stores, tables, strict=True):
@@ -98,6 +101,9 @@ def training_data(stores: Sequence[RegionStore], tables: Sequence[pd.DataFrame])
                 "windows": len(rows),
                 "chromosomes": [chrom for chrom in store.chromosomes if chrom in found],
             }
+        covered = covered_stretches(table[table["split"] == "train"])
+        if sum(map(len, covered.values())) <= _MOST_STRETCHES:
+            entry["train"]["stretches"] = {chrom: found.tolist() for chrom, found in covered.items()}
         described.append(entry)
     return described
 
@@ -273,10 +279,7 @@ def _trained_on(run: _Run) -> Iterable[str]:
             ],
         )
     else:
-        yield _table(
-            ("store", "training windows", "on", "validation windows", "on", "SHA-256 of its manifest"),
-            [_store_row(store) for store in stores],
-        )
+        yield _stores_table(stores)
     yield _held_out(run)
     if run.simulated:
         yield "**The data are simulated**: genome, maps and tracks come from `chromweave simulate`."
@@ -285,6 +288,19 @@ def _trained_on(run: _Run) -> Iterable[str]:
         moved = run.provenance.get("transferred_tensors")
         kept = ", which were kept as they are" if run.settings.get("tune") in ("frozen", "probe") else ""
         yield f"Training started from {moved} tensors of the pre-trained run {_code(before)}{kept}."
+        earlier = run.provenance.get("pretraining_data")
+        if isinstance(earlier, list):
+            yield "That run was trained on:"
+            yield _stores_table(earlier)
+        else:
+            yield "Where that run took its windows from is not recorded."
+
+
+def _stores_table(stores: Sequence[Mapping[str, Any]]) -> str:
+    return _table(
+        ("store", "training windows", "on", "validation windows", "on", "SHA-256 of its manifest"),
+        [_store_row(store) for store in stores],
+    )
 
 
 def _store_row(store: Mapping[str, Any]) -> tuple[str, ...]:
@@ -307,7 +323,11 @@ def _held_out(run: _Run) -> str:
             "**Windows of the test split were trained on**, without labels, as the paper does: no score on "
             "those chromosomes is one of unseen data."
         )
-    return "No window of the test split was trained on."
+    before = ", nor of those of its pre-training," if "pretrained" in run.provenance else ""
+    return (
+        f"No window of the test split of these tables{before} was trained on. Windows of other tables may "
+        "lie where training windows lie; `chromweave evaluate` says how many do."
+    )
 
 
 def _optimisation(run: _Run) -> Iterable[str]:

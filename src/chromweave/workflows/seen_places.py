@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ..progress import notify
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["covered_stretches", "seen_places", "tell_seen_places"]
+__all__ = ["covered_stretches", "seen_places", "tell_seen_places", "tell_trained_places"]
 
 
 def covered_stretches(table: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -73,4 +73,59 @@ def tell_seen_places(name: str, judged: pd.DataFrame, learned: pd.DataFrame) -> 
             f"{name}: {touching:,} of {len(judged):,} test windows touch windows trained on, so that their "
             "places are not new to the model; split everything by the same chromosomes."
         )
+    return touching
+
+
+def tell_trained_places(name: str, judged: pd.DataFrame, provenance: Mapping[str, Any]) -> dict[str, int]:
+    """Say where a model is judged at places that it, or its pre-training, learned from.
+
+    Parameters
+    ----------
+    name
+        The model, for the message.
+    judged
+        Schema `WINDOWS`; `attrs` say how long a side is.
+    provenance
+        Of the model, as :func:`~chromweave.workflows.training_runs.save_run` writes it.
+
+    Returns
+    -------
+    dict
+        Number of windows of `judged` that touch training windows, by the training (``"fine-tuning"``,
+        ``"pre-training"``); where a training recorded chromosomes only, the number on these. What recorded
+        nothing is left out, and said to be unknown.
+    """
+    trainings = {"fine-tuning": provenance.get("data")}
+    if provenance.get("pretrained") is not None:
+        trainings["pre-training"] = provenance.get("pretraining_data")
+    found = {}
+    for training, data in trainings.items():
+        if data is None:
+            notify(
+                f"{name}: where its {training} took windows from is not recorded, nor is then whether it "
+                "learned from places that it is judged on."
+            )
+            continue
+        known = [entry["train"] for entry in data]
+        touching = _trained(judged, known)
+        found[training] = int(touching.sum())
+        if found[training]:
+            on_chromosomes = any("stretches" not in one for one in known)
+            how = "lie on chromosomes" if on_chromosomes else "touch windows"
+            notify(
+                f"{name}: {found[training]:,} of the {len(judged):,} windows it is judged on {how} that its "
+                f"{training} learned from, so that their places are not new to it."
+            )
+    return found
+
+
+def _trained(judged: pd.DataFrame, known: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Which windows touch what the trainings of some stores covered."""
+    touching = np.zeros(len(judged), dtype=bool)
+    for one in known:
+        if "stretches" in one:
+            stretches = {chrom: np.array(rows, np.int64) for chrom, rows in one["stretches"].items()}
+            touching |= seen_places(judged, stretches)
+        else:
+            touching |= judged["chrom"].isin(one["chromosomes"]).to_numpy()
     return touching
