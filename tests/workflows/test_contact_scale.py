@@ -79,6 +79,11 @@ def test_what_a_window_was_standardised_by_is_gone():
         ContactScale.of({}, WindowTransform(contacts="standard"), "config.json")
 
 
+def test_linear_contacts_are_no_scale_of_a_model():
+    with pytest.raises(ConfigError, match="linear is for holding predictions against, not for models"):
+        scale_of("linear")
+
+
 def test_a_description_holds_what_is_expected_where_it_is_needed():
     ratio = WindowTransform(contacts="observed_expected")
     found = ContactScale.of({"expected": [9, 4, 1]}, ratio, "config.json")

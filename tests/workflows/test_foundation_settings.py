@@ -76,6 +76,12 @@ def test_a_part_of_a_bin_lies_between_none_and_all(part):
     assert FinetuneConfig(least_known=1.0).least_known == 1
 
 
+@pytest.mark.parametrize("kind", [PretrainConfig, FinetuneConfig])
+def test_linear_contacts_are_no_input_of_a_model(kind):
+    with pytest.raises(ConfigError, match="linear is for holding predictions against, not for models"):
+        kind(transform=WindowTransform(contacts="linear"))
+
+
 def test_changes_are_to_the_optimisation():
     config = PretrainConfig.preset("small", epochs=3)
     assert (config.network.channels, config.fit.epochs) == (64, 3)

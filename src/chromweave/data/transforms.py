@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 
-__all__ = ["Augmentation", "WindowTransform"]
+__all__ = ["Augmentation", "WindowTransform", "refuse_linear"]
 
 Augmentation = Literal["swap", "flip", "jitter", "thin"]
 
@@ -129,6 +129,15 @@ class WindowTransform:
         if self.signal == "raw":
             return tracks
         return tracks.clamp(min=0).add_(1).log2_()
+
+
+def refuse_linear(transform: WindowTransform) -> None:
+    """Raise ConfigError if contacts stay as they are, which no model can learn from."""
+    if transform.contacts == "linear":
+        raise ConfigError(
+            "contacts: linear is for holding predictions against, not for models; take observed_expected, "
+            "clip, log1p or standard."
+        )
 
 
 def _spread_out(diagonals: Tensor, side: int) -> Tensor:

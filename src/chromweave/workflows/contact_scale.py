@@ -12,7 +12,7 @@ import numpy as np
 from ..data.cutter import WindowCutter
 from ..data.expected import expected_of_band
 from ..data.store import RegionStore
-from ..data.transforms import WindowTransform
+from ..data.transforms import WindowTransform, refuse_linear
 from ..errors import ConfigError, DataError, ModelError
 from .seen_places import covered_stretches
 
@@ -39,6 +39,7 @@ class ContactScale:
     expected: np.ndarray
 
     def __post_init__(self) -> None:
+        refuse_linear(self.transform)
         if self.transform.contacts == "standard":
             raise ConfigError(
                 "contacts that each window was standardised by cannot be turned back; train for "

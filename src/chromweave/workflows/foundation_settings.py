@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ..analysis.clustering import ClusterConfig
 from ..analysis.loops import CandidateConfig
 from ..data.targets import LEAST_KNOWN
-from ..data.transforms import WindowTransform
+from ..data.transforms import WindowTransform, refuse_linear
 from ..errors import ConfigError
 from ..models.mixhic import PRESETS, MixHicConfig
 from ..models.tasks import Mode
@@ -145,6 +145,9 @@ class PretrainConfig:
     loading: LoadingConfig = field(default_factory=LoadingConfig)
     include_test_chromosomes: bool = False
 
+    def __post_init__(self) -> None:
+        refuse_linear(self.transform)
+
     @classmethod
     def preset(cls, name: str, **changes: Any) -> PretrainConfig:
         """A preset's network and optimisation; `changes` are to the optimisation (epochs, batch_size, ...).
@@ -203,6 +206,7 @@ class FinetuneConfig:
     loading: LoadingConfig = field(default_factory=LoadingConfig)
 
     def __post_init__(self) -> None:
+        refuse_linear(self.transform)
         if not 0 < self.least_known <= 1:
             raise ConfigError(f"least_known must lie above 0 and be at most 1, not {self.least_known}.")
 
