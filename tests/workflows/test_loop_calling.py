@@ -18,7 +18,8 @@ from chromweave.workflows.foundation import finetune
 from chromweave.workflows.foundation_settings import FinetuneConfig, LoopCallConfig
 from chromweave.workflows.inference import window_table
 from chromweave.workflows.loop_calling import call_loops, score_windows
-from tests.fakes_loops import RESOLUTION, SPLIT, WINDOW_BINS, loop_store, planted
+from tests.fakes import build_fake
+from tests.fakes_loops import ASSEMBLY, RESOLUTION, SPLIT, WINDOW_BINS, fake_track, loop_store, planted
 from tests.fakes_tasks import CentreOfBins, fake_model, stored_means, track_store
 
 CALLING = LoopCallConfig(
@@ -89,6 +90,29 @@ def test_windows_stay_within_the_chromosome(place, tmp_path):
     call_loops(
         tmp_path / "c.bedpe", store=place / "a.store", model=place / "run", chroms=["chr3"], config=everywhere
     )
+
+
+def test_a_model_that_reads_the_map_alone_demands_no_tracks(place, tmp_path):
+    fit = FitConfig(epochs=1, batch_size=24, accelerator="cpu")
+    config = FinetuneConfig(mode="map", network=MixHicConfig(channels=8, heads=1, depth=1), fit=fit)
+    finetune(tmp_path / "m", stores=place / "a.store", windows=place / "loops.parquet", config=config)
+    described = json.loads((tmp_path / "m" / "config.json").read_text())
+    described["data"]["transform"]["tracks"] = ["H3K27ac"]  # as of a pre-trained model
+    (tmp_path / "m" / "config.json").write_text(json.dumps(described))
+    call_loops(
+        tmp_path / "c.bedpe", store=place / "a.store", model=tmp_path / "m", chroms=["3"], config=CALLING
+    )
+    assert (tmp_path / "c.bedpe").is_file()
+
+
+def test_candidates_need_a_map_whatever_the_model_reads(place, tmp_path, monkeypatch):
+    fit = FitConfig(epochs=1, batch_size=24, accelerator="cpu")
+    config = FinetuneConfig(mode="tracks", network=MixHicConfig(channels=8, heads=1, depth=1), fit=fit)
+    finetune(tmp_path / "m", stores=place / "a.store", windows=place / "loops.parquet", config=config)
+    tracks = [fake_track(name, planted(), np.random.default_rng(0)) for name in ("ATAC", "DNase")]
+    bare = build_fake(monkeypatch, tmp_path / "bare.store", None, tracks, assembly=ASSEMBLY)
+    with pytest.raises(ModelError, match=r"bare\.store: has no layer of 5,000 bp"):
+        call_loops(tmp_path / "c.bedpe", store=bare, model=tmp_path / "m")
 
 
 def test_what_does_not_fit_is_refused(place, tmp_path):

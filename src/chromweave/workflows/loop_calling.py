@@ -23,8 +23,7 @@ from ..provenance import describe_inputs, describe_process
 from ..training.checkpoint import CONFIG, LoadedModel
 from .foundation_settings import LoopCallConfig
 from .inference import TaskModel, window_table
-from .model_input import ModelInput, StoreLike, open_stores
-from .networks import load_task
+from .model_input import StoreLike, open_stores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,11 +143,10 @@ def call_loops(
     if threshold is not None:
         config = replace(config, clusters=replace(config.clusters, threshold=threshold))
     (opened,) = open_stores(store)
-    loaded = load_task(model, "loops")
-    given = ModelInput.parse(loaded.description.data, f"{model}: config.json")
-    given.check(opened, model)
+    task = TaskModel.of(model, "loops")
+    task.given.check(opened, task.name)  # its map, too: candidates come from there, whatever the model reads
     names = [opened.require(chrom) for chrom in chroms] if chroms else list(opened.chromosomes)
-    found = [_call_chromosome(opened, chrom, loaded, given, config) for chrom in names]
+    found = [_call_chromosome(opened, chrom, task, config) for chrom in names]
     table = pd.concat(found, ignore_index=True)
     write_bedpe(out, table, style=style)
     write_json(
@@ -156,8 +154,8 @@ def call_loops(
         {
             "kind": "loops",
             **describe_process(),
-            "assembly": given.assembly,
-            "resolution": given.resolution,
+            "assembly": task.given.assembly,
+            "resolution": task.given.resolution,
             "chromosomes": names,
             "loops": len(table),
             "config": configs.to_mapping(config),
@@ -168,16 +166,15 @@ def call_loops(
     return table
 
 
-def _call_chromosome(
-    store: RegionStore, chrom: str, loaded: LoadedModel, given: ModelInput, config: LoopCallConfig
-) -> pd.DataFrame:
+def _call_chromosome(store: RegionStore, chrom: str, task: TaskModel, config: LoopCallConfig) -> pd.DataFrame:
+    given = task.given
     layer = store.layer(chrom, given.resolution)
     weight = store.default_weight(given.resolution)
     found = _inside(
         candidates(layer, weight=weight, config=config.candidates), layer.n_bins, given.window_bins
     )
     probability = score_windows(
-        loaded, store, window_table(chrom, found.x_bins, found.y_bins, given.resolution),
+        task.loaded, store, window_table(chrom, found.x_bins, found.y_bins, given.resolution),
         batch_size=config.batch_size, description=f"scoring {len(found):,} candidates of {chrom}",
     )  # fmt: skip
     return cluster(
