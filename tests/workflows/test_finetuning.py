@@ -316,6 +316,13 @@ def test_unlabelled_windows_train_anything_but_loops(place, tmp_path):
     assert finetune(tmp_path / "c", task="contacts", config=CONTACTS, **given).train_windows == 80
 
 
+def test_thinning_would_thin_the_target_too(place, tmp_path):
+    thinned = replace(CONTACTS, transform=replace(OURS, augmentations=("swap", "thin")))
+    with pytest.raises(ConfigError, match="'thin' thins the map that is to be predicted"):
+        tune(place, tmp_path / "c", "contacts", thinned)
+    assert not (tmp_path / "c").exists()
+
+
 def test_jitter_moves_labels_but_not_targets(place, tmp_path):
     jittered = replace(OURS, augmentations=("swap", "flip", "jitter"))
     with pytest.raises(ConfigError, match="'jitter' moves the anchors that loops are labels of"):

@@ -159,6 +159,8 @@ def _require_sense(config: FinetuneConfig, task: Task, pretrained: str | Path | 
         raise ConfigError(
             "the augmentation 'jitter' moves the anchors that loops are labels of; leave it out."
         )
+    if task == "contacts" and "thin" in config.transform.augmentations:
+        raise ConfigError("the augmentation 'thin' thins the map that is to be predicted; leave it out.")
     if task == "contacts" and reads_map(config.mode):
         raise ConfigError(
             f"a model that predicts contacts must not read them; its mode is infer_map or tracks, not "
