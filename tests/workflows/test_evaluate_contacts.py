@@ -1,11 +1,15 @@
 """Predicted maps beside trivial ones: rows that say what is known of them have the scores that they must."""
 
+import re
+
 import numpy as np
 import pytest
 
+from chromweave.data.store import RegionStore
 from chromweave.data.windows import read_windows, write_windows
 from chromweave.evaluation.trivial import distance_grid
 from chromweave.evaluation.windows import MapScoreConfig, WindowMapScores
+from chromweave.progress import reporting
 from chromweave.workflows.evaluate_contacts import SAME_PLACE, TRIVIAL_CONTACT_ROWS, evaluate_contacts
 from chromweave.workflows.evaluation_rows import EvaluateConfig
 from tests.fakes_evaluation import (
@@ -22,6 +26,7 @@ from tests.fakes_evaluation import (
     unreadable,
     untrained,
 )
+from tests.fakes_experiments import News
 
 MEAN, VISIBLE, NEAREST = TRIVIAL_CONTACT_ROWS
 SMALL = EvaluateConfig(block=500_000, batch_size=32)
@@ -200,6 +205,23 @@ def test_the_same_place_in_the_other_line(place, learned_elsewhere):
         assert score(table, SAME_PLACE, metric) == pytest.approx(by_hand[metric], abs=1e-9)
     assert score(table, SAME_PLACE, "pearson", BY_DISTANCE) > 0
     assert f"model - {SAME_PLACE}" in set(table["method"])
+
+
+def test_a_line_without_a_judged_chromosome_has_no_same_place(place, tmp_path, monkeypatch):
+    """Its other rows learn from what it has."""
+    found = RegionStore.chromosomes.fget
+
+    def fewer(store):
+        return found(store)[:2] if store.name == "b" else found(store)
+
+    monkeypatch.setattr(RegionStore, "chromosomes", property(fewer))
+    news = News()
+    with reporting(news):
+        table = evaluated(place, tmp_path / "out", trivial_store="b.store", trivial_windows="maps_b.parquet")
+    assert {"model", *TRIVIAL_CONTACT_ROWS} <= set(table["method"])
+    assert SAME_PLACE not in set(table["method"])
+    (line,) = [line for line in news.lines if SAME_PLACE in line]
+    assert re.search(r"b\.store: lacks chr3, .* the row 'same place, training line' is left out", line)
 
 
 def test_rows_learn_from_a_part_of_many_windows(place, tmp_path):

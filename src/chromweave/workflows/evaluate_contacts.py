@@ -18,8 +18,10 @@ from ..evaluation.table import Result
 from ..evaluation.trivial import distance_grid
 from ..evaluation.trivial_contacts import DistanceMeanMaps, NearestWindowMaps, TrackVisibility
 from ..evaluation.windows import MapScoreConfig, WindowMapScores, paired_differences
+from ..genome import summarise
 from ..plot.curves import evaluation_figure
 from ..plot.scores import contacts_figure
+from ..progress import notify
 from ..training.checkpoint import CONFIG
 from .contact_scale import ContactScale
 from .evaluation_rows import (
@@ -175,14 +177,24 @@ def _seen(batch: MapTrackBatch, dataset: WindowDataset) -> _Windows:
 
 
 def _same_place(opened: Opened) -> WindowDataset | None:
-    """The judged windows, cut from the store that the trivial rows learn from; none if that is the truth."""
+    """The judged windows, cut from the store that the trivial rows learn from.
+
+    None if that is the truth, or lacks a chromosome of theirs.
+    """
     judged, learning = (
         rows.store.layer_sha256(opened.given.resolution) for rows in (opened.judged, opened.learning)
     )
     if judged == learning:
         return None
+    other, judged_on = opened.learning.store, opened.judged.table["chrom"].unique()
+    if missing := [str(chrom) for chrom in judged_on if chrom not in other.chromosomes]:
+        notify(
+            f"{other.path}: lacks {summarise(missing)}, where windows are judged: the row {SAME_PLACE!r} is "
+            "left out."
+        )
+        return None
     given = replace(opened.given, transform=replace(opened.given.transform, contacts="linear"))
-    return given.dataset([opened.learning.store], [opened.judged.table], "predict")
+    return given.dataset([other], [opened.judged.table], "predict")
 
 
 def _scored(
