@@ -104,6 +104,7 @@ def test_differences_are_told_from_none(place, here, capsys, monkeypatch):
         result("model - centre value", 0.2, 0.1, 0.3),
         result("model - centre O/E", -0.2, -0.3, -0.1),
         result("model - 5x5 O/E", 0.2, math.nan, math.nan),
+        result("model - 3x3 O/E", math.nan, math.nan, math.nan),
     ]
     monkeypatch.setattr(workflow, "evaluate", lambda *given, **options: results_table(results))
     assert cli.run(words(place, "loop_model", "loops")) == 0
@@ -114,7 +115,8 @@ def test_differences_are_told_from_none(place, here, capsys, monkeypatch):
         "model - distance alone": "auroc 0.100 [-0.050, 0.200] no difference seen",
         "model - centre value": "auroc 0.200 [0.100, 0.300]",
         "model - centre O/E": "auroc -0.200 [-0.300, -0.100]",
-        "model - 5x5 O/E": "auroc 0.200",
+        "model - 5x5 O/E": "auroc 0.200 too few blocks for an interval",
+        "model - 3x3 O/E": "auroc undefined",
     }
 
 

@@ -65,18 +65,19 @@ def evaluate(
     for method, rows in table[table["stratum"] == "all"].groupby("method", sort=False):
         compared = str(method).startswith("model - ")
         shown[str(method)] = ", ".join(
-            f"{row.metric} "
-            + ("undefined" if row.value != row.value else f"{row.value:.3f}")
-            + _interval(row.low, row.high)
-            + (" no difference seen" if compared and row.low <= 0 <= row.high else "")
-            for row in rows.itertuples()
+            f"{row.metric} {_estimate(row.value, row.low, row.high, compared)}" for row in rows.itertuples()
         )
     context.obj.show(shown)
 
 
-def _interval(low: float, high: float) -> str:
-    """Nothing where there are too few blocks for one."""
-    return "" if low != low else f" [{low:.3f}, {high:.3f}]"
+def _estimate(value: float, low: float, high: float, compared: bool) -> str:
+    """A score and its interval, if there is one; of a difference, what may be said of it."""
+    if value != value:
+        return "undefined"
+    if low != low:
+        return f"{value:.3f}{' too few blocks for an interval' if compared else ''}"
+    unseen = " no difference seen" if compared and low <= 0 <= high else ""
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]{unseen}"
 
 
 def call(
