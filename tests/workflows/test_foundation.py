@@ -111,6 +111,7 @@ def test_test_chromosomes_stay_out_unless_asked_for(place, pretrained, tmp_path)
         in (pretrained.run / "README.md").read_text()
     )
     record = load(with_test.run).description.provenance["data"][0]["train"]
+    assert record.pop("stretches").keys() == {"chr1", "chr3"}
     assert record == {"windows": with_test.train_windows, "chromosomes": ["chr1", "chr3"]}
 
 
