@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from chromweave.errors import ConfigError
 from chromweave.models.blocks import (
     ContactMixing,
     CrossAttention,
@@ -303,3 +304,18 @@ def test_residual_fusion_adds_each_part_to_what_comes_in():
     torch.testing.assert_close(block(x, context), x)
     torch.nn.init.eye_(block.cross_attention.out.weight)
     assert not torch.allclose(block(x, context), x)
+
+
+@pytest.mark.parametrize(
+    ("width", "heads", "gates"), [(8, 1, 4), (8, 2, 4), (16, 8, 8), (6, 1, 1), (6, 2, 2), (10, 5, 5)]
+)
+def test_contact_mixing_has_as_many_gates_as_fit(width, heads, gates):
+    """Four where there would be fewer, if these share the width."""
+    module = ContactMixing(width, heads).double()
+    assert module.heads == len(module.bias) == gates
+    assert module(draw(2, 6, width), draw(2, 1, 3, 3)).shape == (2, 6, width)
+
+
+def test_contact_mixing_refuses_gates_that_do_not_share_the_width():
+    with pytest.raises(ConfigError, match=r"the width \(10\) must be a multiple of its gates \(3\)"):
+        ContactMixing(10, 3)

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..errors import ConfigError
+
 __all__ = [
     "ContactMixing",
     "CrossAttention",
@@ -232,14 +234,26 @@ class ContactMixing(nn.Module):
     width
         Channels of a token.
     heads
-        Gates, each of `width` / `heads` channels.
+        Gates, each of `width` / `heads` channels. Fewer than 4 become 4, for reaches that differ, where the
+        width is a multiple of 4.
     by_contact
         Whether gates open by contact as well as by distance.
+
+    Raises
+    ------
+    ConfigError
+        The width is no multiple of the gates.
     """
 
     def __init__(self, width: int, heads: int, *, by_contact: bool = True) -> None:
         super().__init__()
-        heads = max(heads, 4)
+        if heads < 4 and width % 4 == 0:
+            heads = 4
+        if width % heads:
+            raise ConfigError(
+                f"contact mixing: the width ({width}) must be a multiple of its gates ({heads}); change "
+                "channels or heads."
+            )
         self.heads = heads
         self.norm = nn.LayerNorm(width)
         self.value = nn.Linear(width, width)
