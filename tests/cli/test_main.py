@@ -127,5 +127,16 @@ def test_an_interrupt_has_its_own_exit_code(monkeypatch, capsys):
     assert "interrupted" in capsys.readouterr().err
 
 
+def test_an_interrupt_inside_a_command_is_said_too(monkeypatch, capsys):
+    from chromweave.data.store import RegionStore
+
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RegionStore, "open", interrupted)
+    assert cli.run(["inspect", "x.store"]) == 130
+    assert capsys.readouterr().err.startswith("chromweave: error: interrupted; nothing half-written")
+
+
 def test_what_follows_a_double_dash_is_left_alone():
     assert cli._flags_first(["a", "--json", "--", "--quiet"]) == ["--json", "a", "--", "--quiet"]

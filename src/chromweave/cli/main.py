@@ -96,8 +96,7 @@ def run(arguments: Sequence[str]) -> int:
     except TyperException as error:
         return _misused(terminal, error)
     except (KeyboardInterrupt, typer.Abort):
-        terminal.fail("Interrupted", "interrupted; nothing half-written was kept.")
-        return 130
+        return _interrupted(terminal)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -110,7 +109,20 @@ def run(arguments: Sequence[str]) -> int:
             "the same command prints with --debug.",
         )
         return 1
+    if outcome == _CTRL_C:  # typer turns a KeyboardInterrupt into this
+        return _interrupted(terminal)
     return outcome if isinstance(outcome, int) else 0
+
+
+_CTRL_C = 130
+
+
+def _interrupted(terminal: Terminal) -> int:
+    terminal.fail(
+        "Interrupted",
+        "interrupted; nothing half-written was kept. An experiment goes on with the same command.",
+    )
+    return _CTRL_C
 
 
 def _misused(terminal: Terminal, error: TyperException) -> int:

@@ -174,11 +174,15 @@ class _Contacts(Mapping[str, "Pixels"]):
         return len(self._chroms)
 
 
+# A band, such as a store's that is thinned, needs several times the rounds of a whole map.
+_ROUNDS = 2000
+
+
 def _balance(source: Counts, resolution: int, chroms: Sequence[str]) -> dict[str, Weight]:
     """ICE over all contacts of the chromosomes, whatever band is stored afterwards."""
     from ..io.balancing import ice_cis
 
-    return ice_cis(_Contacts(source, resolution, chroms))
+    return ice_cis(_Contacts(source, resolution, chroms), max_iters=_ROUNDS)
 
 
 def _write_chrom(
