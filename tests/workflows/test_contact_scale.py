@@ -67,6 +67,15 @@ def test_back_from_the_transform_of_the_windows(contacts):
     )
 
 
+def test_windows_on_the_diagonal_are_averaged_as_contacts():
+    """One bin apart 3 are expected: e^0 (3 + 1) - 1 = 3 and e^(log 2) (3 + 1) - 1 = 7 have the mean 5."""
+    scale = scale_of("observed_expected", [9, 3, 1])
+    value = np.array([[0, LOG2], [0, 0]])
+    found = scale.windows(np.stack([value, value]), np.array([4, 4]), np.array([4, 5]))
+    np.testing.assert_allclose(found[0], [[9, 5], [5, 9]])
+    np.testing.assert_allclose(found[1], [[3, 3], [9, 3]])  # one bin off the diagonal: distances 1, 2, 0, 1
+
+
 # --- from a description
 
 

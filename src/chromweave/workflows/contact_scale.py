@@ -14,6 +14,7 @@ from ..data.expected import expected_of_band
 from ..data.store import RegionStore
 from ..data.transforms import WindowTransform, refuse_linear
 from ..errors import ConfigError, DataError, ModelError
+from ..evaluation.trivial import distance_grid
 from .seen_places import covered_stretches
 
 if TYPE_CHECKING:
@@ -83,6 +84,26 @@ class ContactScale:
             return np.maximum(np.expm1(value * math.log1p(self.transform.clip)), 0)
         expected = self.expected[np.minimum(distance, len(self.expected) - 1)]
         return np.maximum(np.exp(value) * (expected + 1) - 1, 0)
+
+    def windows(self, value: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Contacts of windows; one on the diagonal is the mean of its contacts and their mirror image.
+
+        Parameters
+        ----------
+        value
+            What the model gives, float (windows, bins, bins).
+        x, y
+            Anchor bins, integer (windows,).
+
+        Returns
+        -------
+        numpy.ndarray
+            float64 (windows, bins, bins).
+        """
+        found = self.contacts(value, distance_grid(x, y, value.shape[-1]))
+        on_diagonal = np.asarray(x) == np.asarray(y)
+        found[on_diagonal] = (found[on_diagonal] + found[on_diagonal].transpose(0, 2, 1)) / 2
+        return found
 
 
 def mean_expected(

@@ -200,16 +200,11 @@ class EditableModel:
         A window on the diagonal is made symmetric.
         """
         batch, scale = answer.batch, self.scale()
-        place = np.arange(self.window_bins)
-        apart = (batch.y - batch.x).numpy()
-        distance = np.abs(apart[:, None, None] + place - place[:, None])
         known = bins_with_data(batch)
         unknown = ~(known[:, 0][:, :, None] & known[:, 1][:, None, :])
 
         def of(prediction: Prediction) -> np.ndarray:
-            found = scale.contacts(prediction.value[:, 0].numpy(), distance)
-            on = apart == 0
-            found[on] = (found[on] + found[on].transpose(0, 2, 1)) / 2
+            found = scale.windows(prediction.value[:, 0].numpy(), batch.x.numpy(), batch.y.numpy())
             found[unknown] = np.nan
             return found
 

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..batch import MapTrackBatch
 from ..data.dataset import WindowDataset
@@ -235,15 +233,8 @@ def _predicted(one: TaskModel, rows: Rows, config: EvaluateConfig) -> Iterator[_
     scale = ContactScale.of(one.model, one.given.transform, f"{one.name}: {CONFIG}")
     dataset = _dataset(one, rows, config.split)
     for batch, said in one.answers(dataset, config.batch_size, f"predicting contacts: {one.name}"):
-        distance = distance_grid(batch.x.numpy(), batch.y.numpy(), dataset.window_bins)
-        value = _symmetric(batch, said.value[:, 0].double().cpu()).numpy()
-        yield _Predicted(batch, scale.contacts(value, distance))
-
-
-def _symmetric(batch: MapTrackBatch, value: Tensor) -> Tensor:
-    """Windows on the diagonal as the mean of themselves and their mirror image."""
-    on_diagonal = (batch.x == batch.y)[:, None, None]
-    return torch.where(on_diagonal, (value + value.transpose(1, 2)) / 2, value)
+        value = said.value[:, 0].double().cpu().numpy()
+        yield _Predicted(batch, scale.windows(value, batch.x.numpy(), batch.y.numpy()))
 
 
 def _results(method: str, estimates: Mapping[str, Estimate], seed: int) -> list[Result]:

@@ -23,7 +23,7 @@ from ..training.checkpoint import CONFIG, LoadedModel
 from .contact_scale import ContactScale
 from .inference import Change, TaskModel, bins_with_data, window_table
 from .model_input import StoreLike, open_stores
-from .stitching import Anchors, BandMean, Tiling, bins_of, mark_bins, step_bins
+from .stitching import BandMean, Tiling, bins_of, mark_bins, step_bins
 
 __all__ = ["ContactPrediction", "PredictedMap", "predict_contacts", "predicted_band"]
 
@@ -250,7 +250,7 @@ def _band(
     for answer in task.answers(windows, batch_size, f"predicting {region or chrom}", change):
         x, y = answer.batch.x.numpy(), answer.batch.y.numpy()
         value = answer.prediction.value[:, 0].float().cpu().numpy()
-        mean.add(plan.scale.contacts(value, _distances(Anchors(x, y), window_bins)), x, y)
+        mean.add(plan.scale.windows(value, x, y), x, y)
         known = bins_with_data(answer.batch)
         mark_bins(valid, known[:, 0], x)
         mark_bins(valid, known[:, 1], y)
@@ -258,12 +258,6 @@ def _band(
     bin1, bin2, value = mean.pixels()
     both = valid[bin1] & valid[bin2]
     return PredictedMap(bin1[both], bin2[both], value[both], valid)
-
-
-def _distances(anchors: Anchors, window_bins: int) -> np.ndarray:
-    """Bins from the diagonal of every entry of windows, int64 (windows, bins, bins)."""
-    place = np.arange(window_bins)
-    return np.abs((anchors.y - anchors.x)[:, None, None] + place - place[:, None])
 
 
 def _metadata(task: TaskModel, store: RegionStore, plan: _Plan) -> dict[str, Any]:
