@@ -10,23 +10,29 @@ import pybigtools
 import pytest
 import torch
 
+from chromweave.batch import Prediction
 from chromweave.data.edits import SignalEdit
 from chromweave.data.transforms import WindowTransform
 from chromweave.errors import AssemblyError, ChromosomeError, ConfigError, DataError, ModelError
 from chromweave.genome import Interval
 from chromweave.progress import Silent, reporting
 from chromweave.workflows.edit_effects import insulation_at_centre, log2_change
+from chromweave.workflows.edit_task import reach_bins
+from chromweave.workflows.edited_windows import EditableModel
 from chromweave.workflows.expression_prediction import linear, predicted_signal
+from chromweave.workflows.inference import window_table
 from chromweave.workflows.perturbation import perturb
 from chromweave.workflows.prediction import predicted_band
 from tests.fakes import FakeTrack, build_fake, random_contacts
 from tests.fakes_tasks import (
+    BINS,
     DARK,
     PLACES,
     RESOLUTION,
     CentreOfBins,
     EachBin,
     PairsOfBins,
+    bin_means,
     fake_model,
     save_untrained,
     signal,
@@ -150,10 +156,30 @@ def test_the_table_of_a_map(store, tmp_path):
 def test_only_what_can_be_seen_of_the_edit_is_predicted_by_default(store, tmp_path):
     edit = SignalEdit(Interval("chr1", 19_000, 20_000))
     near = perturb(tmp_path / "near", model=contact_model(), store=store, edits=[edit])
-    assert near.region == Interval("chr1", 13_000, 26_000)  # 8 bins less a step of 2 on either side
+    assert near.region == Interval("chr1", 12_000, 27_000)  # windows of 8 bins around the edit's one
     far = perturb(tmp_path / "far", model=contact_model(farthest_bins=30), store=store, edits=[edit])
     assert far.region == Interval("chr1", 0, 40_350)
     assert (tmp_path / "near" / "perturbation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_edit_is_seen_as_far_as_two_bins_of_a_window_lie_apart(store):
+    """A model that says of each row what its window's last column has: 9 + 8 - 1 bins, and none farther."""
+
+    class LastColumn(PairsOfBins):
+        def forward(self, contact_map, tracks):
+            last = bin_means(tracks)[:, 1, -1]
+            return Prediction(last[:, None, None, None].expand(-1, 1, BINS, BINS))
+
+    model = EditableModel.open(fake_model("contacts", LastColumn(), transform=LOG2, farthest_bins=9), store)
+    reach, edited = reach_bins(model), 25
+    table = window_table("chr1", np.arange(4, 28), np.arange(4, 28) + 9, RESOLUTION)
+    edit = SignalEdit(Interval("chr1", edited * RESOLUTION, (edited + 1) * RESOLUTION))
+    changed = []
+    for answer in model.answers(table, [[edit]] * len(table), 64, "asking"):
+        at = (answer.before.value != answer.after.value).numpy()
+        first = answer.batch.x.numpy() - BINS // 2
+        changed += [edited - (first[k] + a) for k, _, a, _ in np.argwhere(at)]
+    assert max(changed) == reach == 16
 
 
 def test_the_folder_says_what_it_is(store, tmp_path):
@@ -192,23 +218,26 @@ def test_batches_do_not_matter(store, tmp_path):
 def test_expression(store, edited_store, tmp_path, transform):
     model = fake_model("expression", EachBin(), transform=transform, signal="CAGE")
     done = perturb(tmp_path / "out", model=model, store=store, edits=EDITS)
-    assert done.region == Interval("chr1", 11_000, 29_000)  # a window on either side
+    assert done.region == Interval("chr1", 12_000, 28_000)  # as far as windows around the edits
     before, after = (
         linear(predicted_signal(model, each, "chr1", region=done.region).value, transform)
         for each in (store, edited_store)
     )
-    inside = slice(11, 29)
-    assert done.table["start"].tolist() == list(range(11_000, 29_000, 1000))
+    inside = slice(12, 28)
+    assert done.table["start"].tolist() == list(range(12_000, 28_000, 1000))
     np.testing.assert_array_equal(done.table["before"], before[inside])
     np.testing.assert_allclose(done.table["after"], after[inside], rtol=1e-3)
     np.testing.assert_allclose(done.table["log2_ratio"], log2_change(before, after)[inside], atol=2e-3)
-    assert np.isnan(done.table["before"].iloc[0])  # bin 11 is dark
-    changed = np.flatnonzero(np.abs(done.table["log2_ratio"]) > 1e-6) + 11
+    region = Interval("chr1", 11_000, 28_000)
+    wider = perturb(tmp_path / "wider", model=model, store=store, edits=EDITS, region=region).table
+    assert np.isnan(wider["before"].iloc[0])  # bin 11 is dark
+    np.testing.assert_array_equal(wider["before"].iloc[1:], done.table["before"])
+    changed = np.flatnonzero(np.abs(done.table["log2_ratio"]) > 1e-6) + 12
     assert changed.tolist() == [19, 20]
     for name in ("before", "after", "log2_ratio"):
         file = pybigtools.open(str(tmp_path / "out" / f"{name}.bw"))
-        found = [value for _, _, value in file.records("chr1", 12_000, 29_000)]
-        np.testing.assert_allclose(found, done.table[name].iloc[1:], rtol=1e-5, atol=1e-6)
+        found = [value for _, _, value in file.records("chr1", 12_000, 28_000)]
+        np.testing.assert_allclose(found, done.table[name], rtol=1e-5, atol=1e-6)
     assert (tmp_path / "out" / "perturbation.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["EditTask", "Outcome", "reach_bins", "save_figure"]
+__all__ = ["EditTask", "Outcome", "band_bins", "reach_bins", "save_figure"]
 
 
 class Outcome(NamedTuple):
@@ -95,10 +95,17 @@ class EditTask:
 
 
 def reach_bins(model: EditableModel) -> int:
-    """How far from an edit the model's predictions can change, bins."""
+    """How far from an edit the model's predictions can change, bins.
+
+    As far as two bins of one window lie apart: an edit at the end of a window's one segment changes what is
+    said of the start of its other one.
+    """
+    return (model.farthest_bins if model.task == "contacts" else 0) + model.window_bins - 1
+
+
+def band_bins(model: EditableModel) -> int:
+    """How far from the diagonal a contact model's predicted map reaches, bins."""
     side = model.window_bins
-    if model.task != "contacts":
-        return side
     return Tiling(side, step_bins(None, model.resolution, side), model.farthest_bins).reach
 
 

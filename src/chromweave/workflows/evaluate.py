@@ -1,6 +1,6 @@
 """A task's model beside the trivial rows, on windows nothing was trained on.
 
-This is the one place that opens the test split.
+Scores are taken on the test split by `evaluate` alone, which the experiments call.
 """
 
 from __future__ import annotations

@@ -92,8 +92,8 @@ def perturb(
     region
         What is predicted; if not given, as far as the model's predictions reach on either side of the edits.
     loops
-        For a loop model: BEDPE file of the loops whose probabilities are asked for; those whose windows
-        touch the region.
+        For a loop model: BEDPE file of the loops whose probabilities are asked for; those with an anchor
+        that overlaps the region.
     batch_size
         Windows at a time.
 

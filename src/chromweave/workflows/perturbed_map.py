@@ -14,7 +14,7 @@ from ..plot.perturbation import perturbation_figure
 from ..progress import notify
 from ..schemas import Column, Schema
 from .edit_effects import PSEUDOCOUNT, insulation_at_centre, log2_change
-from .edit_task import EditTask, Outcome, reach_bins, save_figure
+from .edit_task import EditTask, Outcome, band_bins, save_figure
 from .prediction import SCALE, PredictedMap, predicted_band
 
 if TYPE_CHECKING:
@@ -176,6 +176,6 @@ def _draw(task: EditTask, before: PredictedMap, after: PredictedMap, folder: Pat
         tracks_before=tracks_before,
         tracks_after=tracks_after,
         pseudocount=PSEUDOCOUNT,
-        max_distance=reach_bins(task.model) * task.model.resolution,
+        max_distance=band_bins(task.model) * task.model.resolution,
     )
     save_figure(folder / "perturbation.png", figure)
