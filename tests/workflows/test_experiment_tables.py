@@ -125,7 +125,11 @@ def test_differences_are_paired_by_draw_and_seed():
     rows = difference_rows(arm_rows(outcomes, SCHEMA), SCHEMA, "start", "a", "b", ["ratio"])
     (row,) = pooled(rows).to_dict("records")
     expected = stats.ttest_rel([b for _, b in draws], [a for a, _ in draws]).confidence_interval(0.95)
-    assert (row["start"], row["note"], row["ratio"]) == ("a - b", "differs from 0", 0.1)
+    assert (row["start"], row["note"], row["ratio"]) == (
+        "a - b",
+        "differs from 0 over draws, on these test windows",
+        0.1,
+    )
     assert row["value"] == pytest.approx(0.06)
     assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high))
 
@@ -136,7 +140,7 @@ def test_differences_are_paired_by_draw_and_seed():
         ([(0.5, 0.6), (0.6, 0.5)], "no difference seen"),
         ([(0.5, 0.6)], "one pair has no interval: nothing can be said"),
         ([(math.nan, 0.6)], "no pair has both values"),
-        ([(0.5, 0.6), (0.5, 0.6)], "differs from 0"),
+        ([(0.5, 0.6), (0.5, 0.6)], "differs from 0 over draws, on these test windows"),
     ],
 )
 def test_what_a_difference_says(pairs, note):

@@ -88,7 +88,7 @@ def test_means_differences_and_trivial_rows_are_in_the_table(place, tmp_path):
     (difference,) = rows(table, "difference", ratio=0.1).to_dict("records")
     assert difference["start"] == "pre-trained - scratch"
     assert difference["value"] == pytest.approx(0.1)
-    assert difference["note"] == "differs from 0"
+    assert difference["note"] == "differs from 0 over draws, on these test windows"
     trivial = table[table["method"] == "distance alone"]
     assert trivial["start"].unique().tolist() == ["none"]
     assert len(trivial) == 2 * 3

@@ -174,7 +174,8 @@ def difference_rows(
     Returns
     -------
     pandas.DataFrame
-        `column` says ``"FIRST - SECOND"``; the note, whether the interval over draws (or seeds) holds 0.
+        `column` says ``"FIRST - SECOND"``; the note, whether the interval over draws (or seeds) holds 0. It
+        says nothing of other test windows.
     """
     import pandas as pd
 
@@ -195,18 +196,19 @@ def difference_rows(
                 column: f"{first} - {second}",
                 "n": int(rows["n"].max()),
                 "runs": int(of["runs"].sum()),
-                "note": _verdict(mean.value, mean.low, mean.high),
+                "note": _verdict(mean.value, mean.low, mean.high, str(of.index.name)),
             }
         )
     return _typed(pd.DataFrame(found).assign(row="difference"), schema)
 
 
-def _verdict(value: float, low: float, high: float) -> str:
+def _verdict(value: float, low: float, high: float, over: str) -> str:
+    """What an interval over draws or seeds says, all of which are judged on the same test windows."""
     if np.isnan(value):
         return "no pair has both values"
     if np.isnan(low):
         return "one pair has no interval: nothing can be said"
-    return NO_DIFFERENCE if low <= 0 <= high else "differs from 0"
+    return NO_DIFFERENCE if low <= 0 <= high else f"differs from 0 over {over}s, on these test windows"
 
 
 def with_intervals(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
