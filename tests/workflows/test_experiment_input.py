@@ -70,7 +70,7 @@ def test_from_scratch_means_the_same_network_and_input(tmp_path):
     )
     ours = alike(FinetuneConfig.preset("tiny"), "loops", source)
     assert ours.network == replace(
-        network, **{n: getattr(CONFIG.network, n) for n in ("head_dropout", "contact_mixing")}
+        network, **{n: getattr(CONFIG.network, n) for n in ("head_dropout", "contact_mixing", "fusion")}
     )
     assert (ours.transform.contacts, ours.transform.tracks) == ("log1p", ("A", "B", "C"))
     assert ours.transform.augmentations == CONFIG.transform.augmentations

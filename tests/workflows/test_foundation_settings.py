@@ -5,7 +5,7 @@ import pytest
 from chromweave import config as configs
 from chromweave.data.transforms import WindowTransform
 from chromweave.errors import ConfigError
-from chromweave.models.mixhic import PRESETS
+from chromweave.models.mixhic import PRESETS, MixHicConfig
 from chromweave.workflows.foundation_settings import (
     FINETUNE_FITS,
     PRETRAIN_FITS,
@@ -80,6 +80,23 @@ def test_a_part_of_a_bin_lies_between_none_and_all(part):
 def test_linear_contacts_are_no_input_of_a_model(kind):
     with pytest.raises(ConfigError, match="linear is for holding predictions against, not for models"):
         kind(transform=WindowTransform(contacts="linear"))
+
+
+@pytest.mark.parametrize(("task", "scale"), [("loops", "log1p"), ("contacts", "clip")])
+def test_what_follows_a_pre_training_keeps_its_own_head_and_augmentations(task, scale):
+    """Sizes, tracks and scale come from before; where contacts are predicted, their scale does not."""
+    network = MixHicConfig(channels=8, head_dropout=0.3, contact_mixing=True, fusion="residual", n_tracks=3)
+    before = WindowTransform(contacts="log1p", tracks=("A",), augmentations=("jitter",), jitter_bins=2)
+    own = FinetuneConfig(
+        network=MixHicConfig(channels=16, head_dropout=0.1),
+        transform=WindowTransform(contacts="clip", augmentations=("flip",), jitter_bins=9, thin_least=0.5),
+    )
+    found = own.after(network, before, task)
+    assert found.network == MixHicConfig(channels=8, head_dropout=0.1, n_tracks=3)
+    assert found.transform == WindowTransform(
+        contacts=scale, tracks=("A",), augmentations=("flip",), jitter_bins=9, thin_least=0.5
+    )
+    assert found.fit == own.fit
 
 
 def test_changes_are_to_the_optimisation():

@@ -64,16 +64,6 @@ def test_a_model_that_reads_no_map_takes_a_store_of_another_resolution(store):
         ModelInput("loopy", 10_000, 16, WindowTransform(tracks=("CTCF",))).check(store, "m", contacts=False)
 
 
-def test_augmentations_are_a_trainings_own_and_the_rest_is_the_models():
-    own = WindowTransform(
-        tracks=("CTCF",), contacts="log1p", clip=9.0, augmentations=("jitter", "thin"), jitter_bins=2,
-        thin_least=0.5,
-    )  # fmt: skip
-    taken = INPUT.augmented_as(own).transform
-    assert (taken.augmentations, taken.jitter_bins, taken.thin_least) == (("jitter", "thin"), 2, 0.5)
-    assert (taken.tracks, taken.contacts, taken.clip) == (("ATAC", "DNase"), "clip", 255)
-
-
 @pytest.fixture(scope="module")
 def table(store):
     return loop_windows(store, planted(), SPLIT, window_bins=16, resolution=5000).table

@@ -205,16 +205,10 @@ def _chosen(task: Task, mode: Mode, arms: Sequence[str]) -> dict[str, _Recipe]:
 
 def _like_pretraining(finetuning: FinetuneConfig, pretraining: PretrainConfig, task: Task) -> FinetuneConfig:
     """Network and input of the pre-training, for the arm that has none."""
-    own = {name: getattr(finetuning.network, name) for name in ("head_dropout", "contact_mixing", "fusion")}
-    augmented = {
-        name: getattr(finetuning.transform, name) for name in ("augmentations", "jitter_bins", "thin_least")
-    }
-    transform = replace(pretraining.transform, **augmented)
-    if finetuning.transform.tracks and not transform.tracks:
+    transform = pretraining.transform
+    if not transform.tracks:
         transform = replace(transform, tracks=finetuning.transform.tracks)
-    if task == "contacts":
-        transform = replace(transform, contacts=finetuning.transform.contacts)
-    return replace(finetuning, network=replace(pretraining.network, **own), transform=transform)
+    return finetuning.after(pretraining.network, transform, task)
 
 
 def _arm(

@@ -64,11 +64,8 @@ def alike(config: FinetuneConfig, task: Task, pretrained: str | Path) -> Finetun
     before = read_description(pretrained)
     if before.kind != PRETRAIN:
         raise ModelError(f"{pretrained}: holds a {before.kind!r} model; give a run folder of pretrain.")
-    given = ModelInput.parse(before.data, f"{pretrained}: {CONFIG}").augmented_as(config.transform).transform
-    if task == "contacts":
-        given = replace(given, contacts=config.transform.contacts)
-    own = {name: getattr(config.network, name) for name in ("head_dropout", "contact_mixing", "fusion")}
-    return replace(config, network=replace(network_config(before.model), **own), transform=given)
+    given = ModelInput.parse(before.data, f"{pretrained}: {CONFIG}")
+    return config.after(network_config(before.model), given.transform, task)
 
 
 def reading(

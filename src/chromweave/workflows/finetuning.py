@@ -212,15 +212,12 @@ def _settled(
     """The settings with sizes and transform of the data, or of the pre-trained model; and what is read."""
     if pretrained is None:
         given = input_of(stores, tables, config.transform, tracks=reads_tracks(config.mode))
-        network = sized(config.network, given)
+        config = replace(config, network=sized(config.network, given), transform=given.transform)
     else:
         before = _pretrained(pretrained)
-        given = ModelInput.parse(before.data, f"{pretrained}: {CONFIG}").augmented_as(config.transform)
-        own = {name: getattr(config.network, name) for name in ("head_dropout", "contact_mixing", "fusion")}
-        network = replace(network_config(before.model), **own)
-    transform = given.transform
-    if task == "contacts":  # nothing reads the map: its transform is that of the target
-        transform = replace(transform, contacts=config.transform.contacts)
+        given = ModelInput.parse(before.data, f"{pretrained}: {CONFIG}")
+        config = config.after(network_config(before.model), given.transform, task)
+    transform = config.transform
     if not reads_tracks(config.mode):
         transform = replace(transform, tracks=())
     given = replace(given, transform=transform)
@@ -229,7 +226,7 @@ def _settled(
             f"the model would read the track {config.signal}, which it is to predict; name the tracks it "
             f"reads, without that one{'' if pretrained is None else ', when pre-training'}."
         )
-    return replace(config, network=network, transform=transform), given
+    return replace(config, transform=transform), given
 
 
 def _pretrained(path: str | Path) -> ModelDescription:

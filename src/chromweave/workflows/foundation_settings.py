@@ -165,6 +165,10 @@ class PretrainConfig:
         return cls(network=network, loss=loss, fit=replace(settings, **changes), transform=transform)
 
 
+_OF_HEADS = ("head_dropout", "contact_mixing", "fusion")
+_OF_TRAININGS = ("augmentations", "jitter_bins", "thin_least")
+
+
 @dataclass(frozen=True)
 class FinetuneConfig:
     """What a task's model is, and how it is trained.
@@ -233,6 +237,18 @@ class FinetuneConfig:
             fit=replace(settings, **changes),
             transform=_transform(name),
         )
+
+    def after(self, network: MixHicConfig, transform: WindowTransform, task: str) -> FinetuneConfig:
+        """These settings with the network and the input of a pre-training.
+
+        The task's own are what the pre-training does not have (dropout and mixing in the head, fusion), the
+        augmentations and, where contacts are predicted, the scale they are predicted on.
+        """
+        head = {name: getattr(self.network, name) for name in _OF_HEADS}
+        kept = {name: getattr(self.transform, name) for name in _OF_TRAININGS}
+        if task == "contacts":
+            kept["contacts"] = self.transform.contacts
+        return replace(self, network=replace(network, **head), transform=replace(transform, **kept))
 
 
 def _of_task(task: str) -> Mapping[str, FitConfig]:

@@ -81,11 +81,6 @@ class ModelInput:
         """100 bp steps of both segments of a window."""
         return 2 * self.window_bins * self.resolution // 100
 
-    def augmented_as(self, transform: WindowTransform) -> ModelInput:
-        """The same input, with the augmentations of `transform`, which belong to a training and not to it."""
-        own = {name: getattr(transform, name) for name in ("augmentations", "jitter_bins", "thin_least")}
-        return replace(self, transform=replace(self.transform, **own))
-
     def check(self, store: RegionStore, model: str | Path, *, contacts: bool = True) -> None:
         """Refuse a store that the model cannot read; without `contacts` it may have no map.
 
