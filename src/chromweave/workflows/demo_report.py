@@ -14,7 +14,6 @@ from ..data.store import RegionStore
 from ..genome import Interval
 from ..io.export import read_embedding
 from ..io.intervals import read_bedpe
-from ..plot.tracks import SignalTrack
 from ..provenance import describe_process
 from ..report.page import Report, Section, write_report
 from ..report.sections import (
@@ -32,6 +31,7 @@ from ..report.sections import (
     training_section,
 )
 from .evaluate_loops import TRIVIAL_LOOP_ROWS
+from .region_signals import region_signals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +131,7 @@ def _view(material: Material, store: RegionStore) -> View:
         matrix=matrix,
         unit="balanced contacts",
         max_distance=_TRIANGLE,
-        tracks=[_signal(store, name, region) for name in store.track_names],
+        tracks=region_signals(store, store.track_names, region, _TRACK_WIDTH),
         calls=_bedpe(material.calls.get(store.name), store),
         truth=_bedpe(material.truth.get(store.name), store),
         compartments=_table(material, "compartments", f"{store.name}.tsv"),
@@ -144,12 +144,6 @@ def _bedpe(path: str | Path | None, store: RegionStore) -> pd.DataFrame | None:
     table = read_bedpe(path, store.assembly)
     whole = [name for name in ("distance", "observed") if name in table.columns]
     return table.astype(dict.fromkeys(whole, "int64"))
-
-
-def _signal(store: RegionStore, name: str, region: Interval) -> SignalTrack:
-    binned = store.track(name, region.chrom).binned(_TRACK_WIDTH)
-    first, last = region.start // _TRACK_WIDTH, -(-region.end // _TRACK_WIDTH)
-    return SignalTrack(name, np.asarray(binned.mean[first:last]), first * _TRACK_WIDTH, _TRACK_WIDTH)
 
 
 def _decay(material: Material) -> pd.DataFrame:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..data.edits import SignalEdit
-from ..data.layers import TRACK_WIDTH
 from ..files import atomic_path
 from ..genome import Interval
 from ..plot.style import image_bytes
 from ..plot.tracks import SignalTrack
 from .edited_windows import EditableModel
+from .region_signals import named_signals
 from .stitching import Tiling, step_bins
 
 if TYPE_CHECKING:
@@ -75,13 +75,8 @@ class EditTask:
     def signals(self, region: Interval) -> tuple[list[SignalTrack], list[SignalTrack]]:
         """The model's tracks along a region, before and after the edits."""
         editor = self.model.editor([self.chrom])
-        found = editor.along(region, self.edits)
-        start = region.start // TRACK_WIDTH * TRACK_WIDTH
-        before, after = (
-            [SignalTrack(name, values[:, i], start, TRACK_WIDTH) for i, name in enumerate(editor.tracks)]
-            for values in found
-        )
-        return before, after
+        before, after = editor.along(region, self.edits)
+        return named_signals(editor.tracks, before, region), named_signals(editor.tracks, after, region)
 
     def described(self) -> dict[str, Any]:
         """Region and edits as plain values."""

@@ -8,8 +8,6 @@ from typing import Literal
 
 import numpy as np
 
-from ..data.layers import TRACK_WIDTH
-from ..data.store import RegionStore
 from ..errors import ConfigError
 from ..evaluation.metrics import observed_over_expected
 from ..files import atomic_path
@@ -18,9 +16,9 @@ from ..io.contacts import open_contacts
 from ..io.pixels import Pixels
 from ..plot.predicted import prediction_figure
 from ..plot.style import image_bytes
-from ..plot.tracks import SignalTrack
 from ..progress import notify
 from .model_input import StoreLike, open_stores
+from .region_signals import region_signals
 
 __all__ = ["picture_of_prediction"]
 
@@ -83,7 +81,7 @@ def picture_of_prediction(
         maps[0],
         shown,
         resolution,
-        tracks=[_signal(opened, name, shown) for name in names],
+        tracks=region_signals(opened, names, shown),
         kind=kind,
         unit="contacts" if kind == "contacts" else "observed / expected",
         max_distance=farthest * resolution,
@@ -109,9 +107,3 @@ def _square(pixels: Pixels, first: int, last: int, farthest: int, weight: np.nda
 def _over_expected(matrix: np.ndarray) -> np.ndarray:
     place = np.arange(len(matrix))
     return observed_over_expected(matrix, np.abs(place[:, None] - place))
-
-
-def _signal(store: RegionStore, name: str, region: Interval) -> SignalTrack:
-    first, last = region.start // TRACK_WIDTH, -(-region.end // TRACK_WIDTH)
-    mean = np.asarray(store.track(name, region.chrom).mean[first:last], dtype=np.float64)
-    return SignalTrack(name, mean, first * TRACK_WIDTH, TRACK_WIDTH)
