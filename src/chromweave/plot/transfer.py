@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,29 +26,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["MeanInterval", "fewshot_figure", "matrix_figure", "mean_interval"]
+__all__ = ["fewshot_figure", "matrix_figure"]
 
 _DARK_FROM = 0.4625  # of the colours, whence white is read better than black
-
-
-class MeanInterval(NamedTuple):
-    """A mean and the ends of its 95 % interval; the ends are NaN where one value tells no spread."""
-
-    value: float
-    low: float
-    high: float
-
-
-def mean_interval(values: np.ndarray) -> MeanInterval:
-    """Mean of independent draws with Student's 95 % interval; values that are not finite are left out."""
-    from scipy.stats import t
-
-    known = finite(values)
-    if len(known) < 2:
-        return MeanInterval(float(known[0]) if len(known) else np.nan, np.nan, np.nan)
-    reach = float(t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known)))
-    mean = float(known.mean())
-    return MeanInterval(mean, mean - reach, mean + reach)
 
 
 @styled
@@ -58,9 +38,10 @@ def fewshot_figure(table: pd.DataFrame, *, metric: str = "") -> Figure:
     Parameters
     ----------
     table
-        Columns start ("pre-trained", "scratch"), ratio (share of the training samples, above 0) and value;
-        a row for each draw. Lines are means, with Student's 95 % interval where there are two draws or more.
-        With a column metric, each has its own panel.
+        Columns start ("pre-trained", "scratch"), ratio (share of the training samples, above 0), value, and
+        mean, low, high: a row for each draw, the last three alike in all of one start and ratio. Lines are
+        means, with an interval where low and high are not missing. With a column metric, each has its own
+        panel.
     metric
         What `value` is, where there is no column metric.
 
@@ -71,7 +52,7 @@ def fewshot_figure(table: pd.DataFrame, *, metric: str = "") -> Figure:
     DataError
         A ratio is not above 0, so that a logarithmic axis cannot show it.
     """
-    require_columns(table, ("start", "ratio", "value"), "fewshot_figure")
+    require_columns(table, ("start", "ratio", "value", "mean", "low", "high"), "fewshot_figure")
     if not (table["ratio"].to_numpy(np.float64) > 0).all():
         raise DataError(
             f"fewshot_figure: a ratio of {table['ratio'].min():g} is no share of the samples; "
@@ -112,14 +93,12 @@ def _draw_starts(ax: Axes, table: pd.DataFrame, colours: dict[str, str]) -> None
             alpha=0.3,
             gid="draws",
         )
-        ratios = np.unique(rows["ratio"].to_numpy(np.float64))
-        means = [mean_interval(rows["value"][rows["ratio"] == ratio]) for ratio in ratios]
-        low, high = (np.array([getattr(mean, end) for mean in means]) for end in ("low", "high"))
-        x = ratios * nudge
-        ax.vlines(x, low, high, color=colour, lw=1.4, gid="interval")
+        means = rows.drop_duplicates("ratio").sort_values("ratio")
+        x = means["ratio"].to_numpy(np.float64) * nudge
+        ax.vlines(x, means["low"], means["high"], color=colour, lw=1.4, gid="interval")
         ax.plot(
             x,
-            [mean.value for mean in means],
+            means["mean"],
             color=colour,
             lw=1.5,
             marker="os^vD"[i % 5],

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ConfigError, FileFormatError
+from ..evaluation.means import mean_interval
 from ..files import atomic_path, read_json, write_json
 from ..plot.style import image_bytes
-from ..plot.transfer import mean_interval
 from ..progress import notify
 from ..provenance import describe_inputs, describe_process
 from ..schemas import RESULTS, Column, Schema

@@ -11,6 +11,7 @@ from ..data.store import RegionStore
 from ..data.subsets import take_ratio
 from ..data.tables import SPLITS, write_windows
 from ..errors import ConfigError
+from ..evaluation.means import mean_interval
 from ..plot.transfer import fewshot_figure
 from ..schemas import Column
 from .evaluation_rows import EvaluateConfig
@@ -286,7 +287,7 @@ def _rows(bench: Bench, arms: Sequence[Arm], both: bool) -> pd.DataFrame:
 
 
 def _points(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """What the figure shows: for each start, ratio and metric a value of each draw that has one."""
+    """What the figure shows of each start, ratio and metric: values of the draws, and their mean."""
     import pandas as pd
 
     own = rows[(rows["row"] == "arm") & (rows["method"] == "model") & (rows["stratum"] == "all")]
@@ -295,5 +296,7 @@ def _points(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     for name in metrics:
         of_metric = own[own["metric"] == name]
         for (start, ratio), values in of_metric.groupby(["start", "ratio"], sort=False):
-            parts.append(units(values)[["value"]].assign(start=start, ratio=ratio, metric=name))
+            drawn = units(values)[["value"]]
+            value, low, high = mean_interval(drawn["value"].to_numpy(float))
+            parts.append(drawn.assign(start=start, ratio=ratio, metric=name, mean=value, low=low, high=high))
     return pd.concat(parts, ignore_index=True)
