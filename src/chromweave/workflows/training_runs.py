@@ -78,6 +78,7 @@ class RunWindows:
 
 
 def table_paths(windows: Paths) -> list[Path]:
+    """The window tables' paths, of one or of several."""
     return [Path(windows)] if isinstance(windows, str | Path) else [Path(path) for path in windows]
 
 
@@ -156,7 +157,10 @@ def run_windows(
 
 
 def sized(network: MixHicConfig, given: ModelInput) -> MixHicConfig:
-    """The network with as many tracks, bins and positions as the windows have."""
+    """The network with as many tracks, bins and positions as the windows have.
+
+    One that reads no track keeps its number of tracks, which it has no use for.
+    """
     return replace(
         network,
         n_tracks=len(given.transform.tracks) or network.n_tracks,
@@ -169,6 +173,32 @@ def train(
     run: Path, network: nn.Module, objective: Objective[Any], windows: RunWindows, config: FitConfig,
     loading: LoadingConfig, *, seed: int, resume: bool | Path, description: str,
 ) -> FitResult:  # fmt: skip
+    """Run the engine on training and validation windows, as the loading settings say.
+
+    Parameters
+    ----------
+    run
+        Run folder, begun by :func:`start`; metrics and checkpoints go there.
+    network, objective
+        What learns, in place, and what for.
+    windows
+        From :func:`run_windows`.
+    config, loading
+        Optimisation, and how windows reach the network.
+    seed
+        Of the order of the windows.
+    resume
+        As from :func:`checkpoint_of`.
+    description
+        What the progress bar says.
+
+    Raises
+    ------
+    TrainingError
+        The loss is no longer a number; the message names windows of the batch.
+    InterruptedTraining
+        The process was asked to end; a checkpoint was kept.
+    """
     size = config.batch_size
     train = _batches(
         windows.train, size, loading,
@@ -224,6 +254,7 @@ def save_run(
 
 
 def checkpoint_of(resume: bool | str | Path) -> bool | Path:
+    """Whether to resume, or the checkpoint to resume from, as the engine takes it."""
     return resume if isinstance(resume, bool) else Path(resume)
 
 
@@ -248,7 +279,26 @@ def start(
     inputs: Sequence[str | Path],
     resume: bool | str | Path,
 ) -> Path:
-    """A run folder; one to be resumed must have been started with the same settings, seed and inputs."""
+    """A run folder; one to be resumed must have been started with the same settings, seed and inputs.
+
+    Parameters
+    ----------
+    run
+        The folder; what an earlier run left of a model in it is removed, unless it is resumed.
+    kind
+        What is trained, for ``run.json``.
+    config, seed, inputs
+        What is recorded: merged settings, seed, and files that are read.
+    resume
+        Whether an earlier run is continued, or from which checkpoint.
+
+    Raises
+    ------
+    ModelError
+        There is no run to resume.
+    ConfigError, DataError
+        It was started with other settings or another seed; or with other inputs.
+    """
     folder, processes = Path(run), config.fit.processes
     if resume:
         _require_the_same(folder, config, seed, inputs)
