@@ -39,7 +39,7 @@ def test_another_assembly_resolution_or_track_is_refused(store, tmp_path):
         other.check(store, "m")
     coarser = ModelInput("loopy", 10_000, 16, INPUT.transform)
     with pytest.raises(
-        ModelError, match=r"no layer of 10,000 bp, .* \(it has 5,000\); build it with --resolution 10000"
+        ModelError, match=r"no layer of 10,000 bp, .*5,000\); build it with --contacts and --resolution 10000"
     ):
         coarser.check(store, "m")
     more = ModelInput("loopy", 5000, 16, WindowTransform(tracks=("ATAC", "CTCF")))

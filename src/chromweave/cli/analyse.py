@@ -57,7 +57,7 @@ def evaluate(
         windows=windows,
         trivial_store=trivial_store,
         trivial_windows=trivial_windows,
-        beside=named_files(beside, "--beside"),
+        beside=named_files(beside, "--beside", "tracks-only=runs/tracks"),
         seed=seed,
         config=EvaluateConfig(split, block),
     )

@@ -25,8 +25,10 @@ ChromOption = Annotated[
 JobSeed = Annotated[int, typer.Option("--seed", help="Seed of every random choice.")]
 
 
-def named_files(values: Sequence[str] | None, option: str) -> dict[str, str]:
-    """``["ATAC=a.bw", ...]`` as ``{"ATAC": "a.bw", ...}``.
+def named_files(
+    values: Sequence[str] | None, option: str, example: str = "ATAC=K562.ATAC.bw"
+) -> dict[str, str]:
+    """``["ATAC=a.bw", ...]`` as ``{"ATAC": "a.bw", ...}``; `example` is one of what the option takes.
 
     Raises
     ------
@@ -37,9 +39,9 @@ def named_files(values: Sequence[str] | None, option: str) -> dict[str, str]:
     for value in values or ():
         name, equals, path = value.partition("=")
         if not (name and equals and path):
-            raise ConfigError(f"{option} {value!r}: write NAME=FILE, for example {option} ATAC=K562.ATAC.bw.")
+            raise ConfigError(f"{option} {value!r}: write NAME=FILE, for example {option} {example}.")
         if name in files:
-            raise ConfigError(f"{option}: {name!r} is given twice; each track needs a name of its own.")
+            raise ConfigError(f"{option}: {name!r} is given twice; each needs a name of its own.")
         files[name] = path
     return files
 

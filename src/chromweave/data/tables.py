@@ -151,7 +151,7 @@ def check_windows(
         )
     if any_store:
         return
-    remedy = "make windows for this store, or say that any store will do (any_store)."
+    remedy = "make windows for this store."
     if contacts or (resolution in store.resolutions and made_for["layer_sha256"]):
         if made_for["layer_sha256"] != store.layer_sha256(resolution):
             raise DataError(

@@ -168,7 +168,8 @@ def _require_sense(config: FinetuneConfig, task: Task, pretrained: str | Path | 
         )
     if config.tune != "full" and pretrained is None:
         raise ConfigError(
-            f"tune {config.tune!r} keeps pre-trained weights as they are; name the run they come from."
+            f"tune {config.tune!r} keeps pre-trained weights as they are; name the run they come from "
+            f"(--from)."
         )
 
 
@@ -224,7 +225,7 @@ def _settled(
     if task == "expression" and config.signal in transform.tracks:
         raise ConfigError(
             f"the model would read the track {config.signal}, which it is to predict; name the tracks it "
-            f"reads, without that one{'' if pretrained is None else ', when pre-training'}."
+            f"reads (--track), without that one{'' if pretrained is None else ', when pre-training'}."
         )
     return replace(config, transform=transform), given
 

@@ -98,7 +98,8 @@ class ModelInput:
             has = ", ".join(f"{r:,}" for r in store.resolutions) or "none"
             raise ModelError(
                 f"{store.path}: has no layer of {self.resolution:,} bp, which the model {model} needs here "
-                f"(it has {has}); build it with --resolution {self.resolution}."
+                f"(it has {has}); build it with --contacts and --resolution {self.resolution}, or add them "
+                f"with --add-contacts."
             )
         missing = [name for name in self.transform.tracks if name not in store.track_names]
         if missing:
