@@ -170,7 +170,7 @@ def test_an_empty_result_is_a_table_all_the_same(store):
 
 def test_what_is_refused(store):
     one = loops(("chr1", 20, "chr1", 40))
-    with pytest.raises(ConfigError, match="strict, paper, none, not 'many'"):
+    with pytest.raises(ConfigError, match="strict, anchors, paper, none, not 'many'"):
         loop_windows(store, one, SPLIT, negatives="many", **SMALL_WINDOWS)
     with pytest.raises(ConfigError, match="0 <= lower <= upper"):
         loop_windows(store, one, SPLIT, resolution=RES, lower=9, upper=3)
