@@ -24,7 +24,7 @@ from chromweave.plot.embeddings import embedding_figure
 from chromweave.plot.maps import pileup_figure
 from chromweave.plot.style import WIDTH, image_bytes, new_figure, styled
 from chromweave.plot.tracks import SignalTrack, draw_delta, draw_eigenvector, label_outer
-from chromweave.workflows.evaluate_loops import TRIVIAL_LOOP_ROWS
+from chromweave.workflows.evaluate_loops import TRIVIAL_LOOP_ROWS, headline_scores
 
 GM12878, REPLICATE, IMR90, MAP_ONLY = "GM12878_HIC001", "GM12878_HIC002", "IMR90_HIC050", "IMR90_map_only"
 COMPARISONS = {
@@ -57,8 +57,11 @@ def finetuning(out: Path, data: Path):
 
 def loop_scores(out: Path, data: Path):
     """The fine-tuned model, the one from scratch, and the trivial rows on the test windows."""
-    scores = read(out / "evaluation" / "loops.tsv")
-    scratch = read(out / "evaluation-from-scratch" / "loops.tsv").query("method == 'model'")
+    scores, scratch = (
+        headline_scores(read(out / folder / "loops.tsv"))
+        for folder in ("evaluation", "evaluation-from-scratch")
+    )
+    scratch = scratch.query("method == 'model'")
     table = pd.concat(
         [scores.query("method == 'model'"), scratch.assign(method="model, from scratch"), scores]
     ).drop_duplicates(["method", "metric", "stratum"])

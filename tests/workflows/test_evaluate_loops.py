@@ -17,7 +17,7 @@ from chromweave.evaluation.classification import (
 from chromweave.evaluation.strata import stratified_auroc
 from chromweave.evaluation.trivial import fit_boosting, trivial_loop_scores
 from chromweave.progress import reporting
-from chromweave.workflows.evaluate_loops import TRIVIAL_LOOP_ROWS, evaluate_loops
+from chromweave.workflows.evaluate_loops import TRIVIAL_LOOP_ROWS, evaluate_loops, headline_scores
 from chromweave.workflows.evaluation_rows import EvaluateConfig
 from chromweave.workflows.loop_calling import score_windows
 from tests.fakes_evaluation import (
@@ -278,3 +278,15 @@ def test_a_model_of_tracks_alone_is_judged_beside_rows_of_the_map(place, tmp_pat
         bare = cell_line(patch, tmp_path / "bare.store", contacts=False)
     with pytest.raises(ModelError, match=r"bare\.store: has no layer of 5,000 bp"):
         evaluated(place, tmp_path / "bare", model=tmp_path / "m", store=bare.path)
+
+
+def test_a_summary_shows_ranking_over_all_windows_and_no_differences():
+    rows = [
+        ("model", "auroc", "all"),
+        ("model", "auroc", "no masked bin"),
+        ("model", "brier", "all"),
+        ("model - distance alone", "auroc", "all"),
+        ("distance alone", "average_precision", "all"),
+    ]
+    table = pd.DataFrame(rows, columns=["method", "metric", "stratum"])
+    assert headline_scores(table).index.tolist() == [0, 4]

@@ -19,6 +19,7 @@ from ..provenance import start_run
 from ..sim.simulate import simulate
 from . import foundation, graph, loop_calling
 from .evaluate import EvaluateConfig, evaluate, validate_loops
+from .evaluate_loops import headline_scores
 from .foundation_settings import LoopCallConfig
 from .windows import SplitConfig, make_split, make_windows
 
@@ -370,7 +371,8 @@ def _figures(material: Material) -> dict[str, Any]:
     """The few numbers the command prints."""
     shown: dict[str, Any] = {"folder": str(material.out)}
     if material.scores is not None:
-        auroc = material.scores[material.scores["metric"] == "auroc"]
+        scores = headline_scores(material.scores)
+        auroc = scores[scores["metric"] == "auroc"]
         shown["auroc_on_held_out_loops"] = dict(
             zip(auroc["method"], auroc["value"].astype(float), strict=True)
         )

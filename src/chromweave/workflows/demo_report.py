@@ -30,7 +30,7 @@ from ..report.sections import (
     tracks_section,
     training_section,
 )
-from .evaluate_loops import TRIVIAL_LOOP_ROWS
+from .evaluate_loops import TRIVIAL_LOOP_ROWS, headline_scores
 from .region_signals import region_signals
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _loops(material: Material) -> Section | None:
     return loops_section(
         calls.sort_values("probability", ascending=False),
         peaks=_peaks(material, store, calls),
-        scores=material.scores,
+        scores=headline_scores(material.scores),
         trivial=TRIVIAL_LOOP_ROWS,
         notes=(
             "The scores are of held-out windows around known loops against as many negatives at the same "

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["TRIVIAL_LOOP_ROWS", "evaluate_loops"]
+__all__ = ["TRIVIAL_LOOP_ROWS", "evaluate_loops", "headline_scores"]
 
 TRIVIAL_LOOP_ROWS = (
     "distance alone",
@@ -131,6 +131,12 @@ def evaluate_loops(
         "calibration": lambda _: calibration_figure(_curves(scores, methods)),
     }
     return write_evaluation(out, "loops", results, opened, config, figures)
+
+
+def headline_scores(table: pd.DataFrame) -> pd.DataFrame:
+    """What a summary shows of an evaluation's table: ranking metrics over all windows, no differences."""
+    plain = (table["stratum"] == "all") & ~table["method"].str.startswith("model - ")
+    return table[plain & table["metric"].isin(_SHOWN)]
 
 
 def _of_methods(table: pd.DataFrame, methods: list[str], metrics: tuple[str, ...]) -> pd.DataFrame:
