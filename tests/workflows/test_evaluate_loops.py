@@ -1,6 +1,7 @@
 """Loop models beside trivial rows: their scores are what they are called, and what is missing comes last."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
