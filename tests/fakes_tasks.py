@@ -11,6 +11,7 @@ from chromweave.batch import Prediction
 from chromweave.data.transforms import WindowTransform
 from chromweave.genome import Assembly
 from chromweave.models.mixhic import MixHicConfig
+from chromweave.progress import Silent
 from chromweave.training.checkpoint import LoadedModel, ModelDescription, save_model
 from chromweave.workflows.model_input import ModelInput
 from chromweave.workflows.networks import TASKS, build_network
@@ -52,6 +53,20 @@ def stored_means(store, chrom: str, names=("ATAC", "DNase")) -> np.ndarray:
 def bin_means(tracks: torch.Tensor, bins: int = BINS) -> torch.Tensor:
     """(batch, 2, bins): mean of all steps and tracks of each bin."""
     return tracks.reshape(len(tracks), 2, bins, -1).mean(-1)
+
+
+class Counting(Silent):
+    """A reporter that keeps what was announced of each progress bar, and how much it counted."""
+
+    def __init__(self):
+        self.seen = []
+
+    def track(self, items, description, total, unit):
+        count = 0
+        for item in items:
+            count += 1
+            yield item
+        self.seen.append((description, total, unit, count))
 
 
 class PairsOfBins(nn.Module):

@@ -10,9 +10,19 @@ from chromweave.data.edits import SignalEdit
 from chromweave.data.transforms import WindowTransform
 from chromweave.errors import AssemblyError, ChromosomeError, ConfigError
 from chromweave.genome import Interval
+from chromweave.progress import reporting
 from chromweave.workflows.edited_windows import EditableModel, parse_edits
 from chromweave.workflows.inference import window_table
-from tests.fakes_tasks import PLACES, RESOLUTION, CentreOfBins, PairsOfBins, fake_model, track_store
+from tests.fakes_tasks import (
+    PLACES,
+    RESOLUTION,
+    CentreOfBins,
+    Counting,
+    PairsOfBins,
+    fake_model,
+    stored_means,
+    track_store,
+)
 
 
 def test_edits_as_they_are_written():
@@ -75,6 +85,24 @@ def test_signal_is_edited_before_the_models_transform(store):
     torch.testing.assert_close(answer.after.logit.double(), torch.tensor(after), rtol=1e-5, atol=1e-5)
     assert answer.taken.tolist() == [True, True]  # bin 15 lies in the window around 17
     assert answer.after.logit[1] == answer.before.logit[1]
+
+
+def test_each_window_gets_its_own_edits_batch_after_batch(store):
+    opened = EditableModel.open(fake_model("loops", CentreOfBins()), store)
+    anchors = np.array([15, 17, 20])
+    table = window_table("chr1", anchors, anchors, RESOLUTION)
+    gone = [[], [], [SignalEdit(Interval("chr1", 20_000, 21_000), factor=0.0)]]
+    counting = Counting()
+    with reporting(counting):
+        answers = list(opened.answers(table, gone, 2, "testing"))
+    assert counting.seen == [("testing", 3, "windows", 3)]
+    assert [len(answer.batch) for answer in answers] == [2, 1]
+    taken = np.concatenate([answer.taken for answer in answers])
+    assert taken.tolist() == [False, False, True]
+    means = 2 * stored_means(store, "chr1")[anchors] - 5
+    for when, expected in (("before", means), ("after", [*means[:2], -5])):
+        logit = np.concatenate([getattr(answer, when).logit.numpy() for answer in answers])
+        np.testing.assert_allclose(logit, expected, atol=1e-5)
 
 
 def test_contacts_of_windows_on_the_diagonal_are_symmetric(store):

@@ -7,9 +7,17 @@ import pytest
 import torch
 
 from chromweave.errors import ModelError
-from chromweave.progress import Silent, reporting
+from chromweave.progress import reporting
 from chromweave.workflows.inference import TaskModel, bins_with_data, window_table
-from tests.fakes_tasks import CentreOfBins, EachBin, fake_model, save_untrained, stored_means, track_store
+from tests.fakes_tasks import (
+    CentreOfBins,
+    Counting,
+    EachBin,
+    fake_model,
+    save_untrained,
+    stored_means,
+    track_store,
+)
 from tests.fakes_windows import synthetic_batch
 
 
@@ -17,18 +25,6 @@ from tests.fakes_windows import synthetic_batch
 def store(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         return track_store(patch, tmp_path_factory.mktemp("inference") / "a.store")
-
-
-class Counting(Silent):
-    def __init__(self):
-        self.seen = []
-
-    def track(self, items, description, total, unit):
-        count = 0
-        for item in items:
-            count += 1
-            yield item
-        self.seen.append((description, total, unit, count))
 
 
 def test_answers_come_in_order_and_windows_are_counted(store):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..batch import MapTrackBatch, Prediction
@@ -18,7 +17,7 @@ from ..data.transforms import WindowTransform
 from ..errors import ConfigError, ModelError
 from ..genome import Assembly, Interval
 from ..models.tasks import reads_tracks
-from ..progress import notify, track
+from ..progress import notify
 from ..training.checkpoint import CONFIG, LoadedModel, read_description
 from .contact_scale import ContactScale
 from .finetuning import Task
@@ -151,7 +150,11 @@ class EditableModel:
     def change(self, chrom: str, edits: Sequence[SignalEdit]) -> Change:
         """What makes the network's input of a batch of raw windows of one chromosome."""
         editor = self.editor([chrom])
-        return lambda batch: replace(batch, tracks=self.transform.of_signal(editor.edited(batch, edits)))
+        return lambda batch: self._as_learned(batch, editor.edited(batch, edits))
+
+    def _as_learned(self, batch: MapTrackBatch, signal: Tensor) -> MapTrackBatch:
+        """The batch as the network has learned to see it, with this raw signal."""
+        return replace(batch, tracks=self.transform.of_signal(signal))
 
     def answers(
         self,
@@ -174,25 +177,14 @@ class EditableModel:
             What the progress bar says; it counts windows.
         """
         windows = self.model.windows(self.store, table)
-        editor = self.editor(windows.chromosomes)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network = self.loaded.network.to(device).eval()
-
-        def said(batch: MapTrackBatch, raw: Tensor) -> Prediction:
-            seen = batch.contact_map if self.model.reads_map else None
-            with torch.inference_mode():
-                found = network(seen, self.transform.of_signal(raw))
-            return Prediction(found.value.cpu(), None if found.logit is None else found.logit.cpu())
-
-        for first, last in track(_parts(len(windows), batch_size), description, unit="batch"):
-            batch, now = windows.batch(range(first, last)), edits[first:last]
-            moved = batch.to(device)
-            yield EditedAnswer(
-                batch,
-                said(moved, moved.tracks),
-                said(moved, editor.edited(moved, now)),
-                editor.take_hold(moved, now).cpu().numpy(),
-            )
+        editor, done = self.editor(windows.chromosomes), 0
+        for batch, before in self.model.answers(
+            windows, batch_size, description, lambda batch: self._as_learned(batch, batch.tracks)
+        ):
+            now, done = edits[done : done + len(batch)], done + len(batch)
+            after = self.model.say(self._as_learned(batch, editor.edited(batch, now)))
+            taken = editor.take_hold(batch, now).numpy()
+            yield EditedAnswer(batch, _on_cpu(before), _on_cpu(after), taken)
 
     def contacts(self, answer: EditedAnswer) -> tuple[np.ndarray, np.ndarray]:
         """Contacts before and after, float64 (n, bins, bins); NaN in bins without data.
@@ -264,5 +256,5 @@ def _raw(loaded: LoadedModel) -> LoadedModel:
     return replace(loaded, description=replace(loaded.description, data=data))
 
 
-def _parts(n: int, size: int) -> list[tuple[int, int]]:
-    return [(first, min(first + size, n)) for first in range(0, n, size)]
+def _on_cpu(said: Prediction) -> Prediction:
+    return Prediction(said.value.cpu(), None if said.logit is None else said.logit.cpu())

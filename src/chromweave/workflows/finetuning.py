@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from torch import nn
 
 from .. import config as configs
@@ -19,15 +18,24 @@ from ..evaluation.classification import auroc, average_precision
 from ..files import is_first_process
 from ..models.tasks import TaskBody, reads_map, reads_tracks
 from ..progress import notify
-from ..training.checkpoint import CONFIG, ModelDescription, Transfer, read_description, read_weights, transfer
+from ..training.checkpoint import (
+    CONFIG,
+    LoadedModel,
+    ModelDescription,
+    Transfer,
+    read_description,
+    read_weights,
+    transfer,
+)
 from ..training.engine import FitResult, seeded
 from ..training.objectives import LoopClassification, Objective
 from ..training.regression import ContactRegression, SignalRegression
 from .contact_scale import ContactScale, mean_expected
 from .foundation_settings import FinetuneConfig
+from .inference import TaskModel
 from .model_card import training_data
 from .model_input import ModelInput, StoreLike, open_stores
-from .networks import PRETRAIN, TASKS, build_network, network_config
+from .networks import LOOPS, PRETRAIN, TASKS, build_network, network_config
 from .training_runs import (
     Paths,
     RunWindows,
@@ -145,7 +153,7 @@ def finetune(
         seed=seed, resume=checkpoint_of(resume), description=f"training for {task}",
     )  # fmt: skip
     if task == "loops" and is_first_process():
-        model["temperature"] = _temperature(network, chosen, config.fit.batch_size)
+        model["temperature"] = _temperature(network, model, chosen, config.fit.batch_size)
     data = training_data(opened, tables)
     save_run(
         folder, network, TASKS[task], model, given, result,
@@ -315,15 +323,14 @@ def _origin(pretrained: str | Path | None, moved: Transfer | None) -> dict[str, 
     return {"pretrained": str(pretrained), "transferred_tensors": len(moved.moved), **more}
 
 
-def _temperature(network: nn.Module, windows: RunWindows, batch_size: int) -> float:
+def _temperature(network: nn.Module, model: Mapping[str, Any], windows: RunWindows, batch_size: int) -> float:
     """What logits are divided by to be calibrated, learned on validation."""
     assert windows.valid is not None  # it has windows of both classes, or nothing would have been trained
-    network.eval()
-    device = next(network.parameters()).device
+    description = ModelDescription(LOOPS, model, configs.to_mapping(windows.input), {})
+    task = TaskModel.of(LoadedModel(network, description), "loops")
     labels, logits = [], []
-    with torch.inference_mode():
-        for first in range(0, len(windows.valid), batch_size):
-            batch = windows.valid.batch(range(first, min(first + batch_size, len(windows.valid)))).to(device)
-            logits.append(network(batch.contact_map, batch.tracks).logit.double().cpu().numpy())
-            labels.append(batch.label.double().cpu().numpy())
+    for batch, said in task.answers(windows.valid, batch_size, "calibrating"):
+        assert said.logit is not None
+        logits.append(said.logit.double().cpu().numpy())
+        labels.append(batch.label.double().numpy())
     return float(f"{fit_temperature(np.concatenate(labels), np.concatenate(logits)):.6g}")

@@ -154,14 +154,17 @@ class TaskModel:
         self, windows: WindowDataset, batch_size: int, change: Change | None
     ) -> Iterator[Answer | None]:
         """An answer at the first window of each batch, None at all others: so that windows are counted."""
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network = self.loaded.network.to(device).eval()
         for batch in loader(windows, batch_size):
-            given = (batch if change is None else change(batch)).to(device)
-            with torch.inference_mode():
-                prediction = network(given.contact_map if self.reads_map else None, given.tracks)
-            yield Answer(batch, prediction)
+            yield Answer(batch, self.say(batch if change is None else change(batch)))
             yield from [None] * (len(batch) - 1)
+
+    def say(self, batch: MapTrackBatch) -> Prediction:
+        """What the model says of one batch, as it is; on a GPU where there is one."""
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        network, given = self.loaded.network.to(device).eval(), batch.to(device)
+        with torch.inference_mode():
+            found: Prediction = network(given.contact_map if self.reads_map else None, given.tracks)
+        return found
 
 
 def bins_with_data(batch: MapTrackBatch) -> np.ndarray:
