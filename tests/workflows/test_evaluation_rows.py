@@ -57,16 +57,21 @@ def opened(place, *, task="loops", model=None, store=None, windows=None, config=
 # --- what is opened
 
 
-@pytest.mark.parametrize(("split", "other"), [("test", "valid"), ("valid", "test")])
-def test_nothing_is_opened_but_the_split_and_what_trained(place, split, other, monkeypatch, tmp_path):
-    asked = []
-    read = evaluation_rows.read_windows
+@pytest.fixture
+def asked(monkeypatch):
+    """The splits that are read, one table after the other."""
+    asked, read = [], evaluation_rows.read_windows
 
     def spy(*arguments, **options):
         asked.append(options["splits"])
         return read(*arguments, **options)
 
     monkeypatch.setattr(evaluation_rows, "read_windows", spy)
+    return asked
+
+
+@pytest.mark.parametrize(("split", "other"), [("test", "valid"), ("valid", "test")])
+def test_nothing_is_opened_but_the_split_and_what_trained(place, split, other, asked, tmp_path):
     write_windows(tmp_path / "w.parquet", unreadable(everything(place / "loops.parquet"), other))
     found = opened(place, windows=tmp_path / "w.parquet", config=EvaluateConfig(split))
     assert asked == [(split,), ("train",)]
@@ -145,9 +150,10 @@ def test_windows_where_a_model_was_trained_are_counted(place, tmp_path, training
     assert f"{count} of the {len(judged)} windows it is judged on touch windows that its {training}" in line
 
 
-def test_models_beside_are_opened_alike(place, tmp_path):
+def test_models_beside_are_opened_alike(place, tmp_path, asked):
     untrained(tmp_path / "m", "loops", mode="map")
     found = opened(place, beside={"map alone": tmp_path / "m"})
+    assert asked == [("test",), ("train",)]  # for all models at once
     assert list(found.models) == ["model", "map alone"]
     assert found.models["map alone"].given.transform.tracks == ()
     assert tmp_path / "m" / "config.json" in found.paths
@@ -220,8 +226,32 @@ def test_windows_of_another_store(place):
 
 def test_windows_of_another_size(place, tmp_path):
     untrained(tmp_path / "m", "loops", bins=32)
-    with pytest.raises(ModelError, match=r"loops\.parquet: the windows have 16 bins .*make windows for it"):
+    sentence = r"loops\.parquet: the windows have 16 bins .*make windows for it"
+    with pytest.raises(ModelError, match=sentence):
         opened(place, model=tmp_path / "m")
+    with pytest.raises(ModelError, match=sentence):
+        opened(place, beside={"wider": tmp_path / "m"})
+
+
+def test_the_table_has_to_fit_the_model_beside_that_alone_reads_contacts(place, tmp_path):
+    """A model of tracks makes do with a store, or with windows of a store, that has no contacts."""
+    with pytest.MonkeyPatch.context() as patch:
+        bare = cell_line(patch, tmp_path / "bare" / "a.store", contacts=False)
+    for mode in ("tracks", "bimodal"):
+        untrained(tmp_path / mode, "loops", mode=mode)
+    table = everything(place / "loops.parquet")
+    table.attrs["layer_sha256"] = ""
+    write_windows(tmp_path / "w.parquet", table)
+    given, both = (
+        {"model": tmp_path / "tracks", "contacts": False},
+        {"beside": {"both": tmp_path / "bimodal"}},
+    )
+    assert opened(place, **given, store=bare.path).judged.store.path == bare.path
+    with pytest.raises(ModelError, match=r"a\.store: has no layer of 5,000 bp, which the model .*bimodal"):
+        opened(place, **given, store=bare.path, **both)
+    assert len(opened(place, **given, windows=tmp_path / "w.parquet").judged.table)
+    with pytest.raises(DataError, match=r"w\.parquet: the windows were made for other contacts"):
+        opened(place, **given, windows=tmp_path / "w.parquet", **both)
 
 
 @pytest.mark.parametrize(("left_out", "sentence"), [("test", "nothing to judge"), ("train", "to learn from")])

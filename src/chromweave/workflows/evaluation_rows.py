@@ -149,19 +149,19 @@ def open_evaluation(
             raise ConfigError("the model that is evaluated is called 'model'; name the one beside otherwise.")
         models[name] = _judged_model(path, task, config)
     (opened,) = open_stores(store)
-    judged = [_rows(one, opened, windows, config.split, contacts) for one in models.values()]
+    judged = _rows(list(models.values()), opened, windows, config.split, contacts)
     for one in models.values():
-        tell_trained_places(str(one.name), judged[0].table, one.loaded.description.provenance)
-    read = models["model"]
+        tell_trained_places(str(one.name), judged.table, one.loaded.description.provenance)
+    first = [models["model"]]
     if trivial_store is None or trivial_windows is None:
-        learning = _rows(read, opened, windows, "train", contacts)
+        learning = _rows(first, opened, windows, "train", contacts)
         more: tuple[str | Path, ...] = ()
     else:
         (other,) = open_stores(trivial_store)
-        learning = _rows(read, other, trivial_windows, "train", contacts)
+        learning = _rows(first, other, trivial_windows, "train", contacts)
         more = (other.path, Path(trivial_windows))
     configs = (Path(path) / CONFIG for path in (model, *(beside or {}).values()))
-    return Opened(models, judged[0], learning, (opened.path, Path(windows), *configs, *more))
+    return Opened(models, judged, learning, (opened.path, Path(windows), *configs, *more))
 
 
 def _judged_model(model: str | Path, task: str, config: EvaluateConfig) -> TaskModel:
@@ -176,14 +176,19 @@ def _judged_model(model: str | Path, task: str, config: EvaluateConfig) -> TaskM
     return replace(read, given=replace(read.given, transform=plain))
 
 
-def _rows(read: TaskModel, store: RegionStore, windows: str | Path, split: str, contacts: bool) -> Rows:
-    contacts = contacts or read.reads_map
-    read.given.check(store, read.name, contacts=contacts)
+def _rows(
+    models: Sequence[TaskModel], store: RegionStore, windows: str | Path, split: str, contacts: bool
+) -> Rows:
+    """Windows of a split, once they and the store are known to fit every model."""
+    for one in models:
+        one.given.check(store, one.name, contacts=contacts or one.reads_map)
+    contacts = contacts or any(one.reads_map for one in models)
     table = read_windows(windows, store=store, splits=(split,), contacts=contacts)
-    try:
-        read.given.check_windows(table, read.name)
-    except ModelError as error:
-        raise ModelError(f"{windows}: {error}") from error
+    for one in models:
+        try:
+            one.given.check_windows(table, one.name)
+        except ModelError as error:
+            raise ModelError(f"{windows}: {error}") from error
     if not len(table):
         use = (
             "trivial rows have nothing to learn from; name a store and a table that has some for them"
