@@ -26,6 +26,7 @@ from chromweave.workflows import (
     evaluation_rows,
     inference,
 )
+from chromweave.workflows.evaluation_rows import EvaluateConfig
 from chromweave.workflows.model_input import ModelInput
 from chromweave.workflows.networks import PRETRAIN, TASKS, build_network, load_task
 from tests.fakes import FakeContacts, build_fake
@@ -134,6 +135,24 @@ def place_of(tmp_path_factory):
         begun = tmp_path_factory.mktemp("evaluation")
         make_place(begun).rename(folder)
     return folder
+
+
+GIVEN = {
+    "loops": ("loop_model", "loops"),
+    "contacts": ("map_model", "maps_a"),
+    "expression": ("expression_model", "diagonal_a"),
+}
+"""A task's model and window table in the folder of :func:`make_place`."""
+
+SMALL = EvaluateConfig(block=500_000, batch_size=32)
+_PATHS = ("model", "store", "windows", "trivial_store", "trivial_windows")
+
+
+def asked(place, task, **more):
+    """Arguments of an evaluation: a task's model on its windows of `a`, or what is named in `place`."""
+    model, windows = GIVEN[task]
+    given = {"model": model, "store": "a.store", "windows": f"{windows}.parquet", "config": SMALL, **more}
+    return {name: place / value if name in _PATHS else value for name, value in given.items()}
 
 
 MODES = {"loops": "bimodal", "contacts": "infer_map", "expression": "bimodal", "pretrain": "bimodal"}

@@ -19,7 +19,7 @@ from chromweave.errors import (
 from chromweave.evaluation.table import read_results
 from chromweave.schemas import RESULTS
 from chromweave.training.engine import FitConfig
-from chromweave.workflows.evaluate import EvaluateConfig, evaluate, validate_loops
+from chromweave.workflows.evaluate import evaluate, validate_loops
 from chromweave.workflows.evaluate_contacts import TRIVIAL_CONTACT_ROWS
 from chromweave.workflows.evaluate_expression import TRIVIAL_EXPRESSION_ROWS
 from chromweave.workflows.evaluate_loops import TRIVIAL_LOOP_ROWS
@@ -27,41 +27,23 @@ from chromweave.workflows.finetuning import finetune
 from chromweave.workflows.foundation_settings import FinetuneConfig
 from tests.fakes_evaluation import (
     ASSEMBLY,
+    GIVEN,
     READ,
     RESOLUTION,
     SIGNAL,
+    asked,
     cell_line,
     changed,
     everything,
-    place_of,
-    quick,
     untrained,
 )
 
-GIVEN = {
-    "loops": ("loop_model", "loops"),
-    "contacts": ("map_model", "maps_a"),
-    "expression": ("expression_model", "diagonal_a"),
-}
 ROWS = {"loops": TRIVIAL_LOOP_ROWS, "contacts": TRIVIAL_CONTACT_ROWS, "expression": TRIVIAL_EXPRESSION_ROWS}
-SMALL = EvaluateConfig(block=500_000)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return place_of(tmp_path_factory)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    quick(monkeypatch)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def evaluated(place, out, task="loops", **more):
-    model, windows = GIVEN[task]
-    given = {"model": model, "store": "a.store", "windows": f"{windows}.parquet", **more}
-    options = {key: given.pop(key) for key in ("seed", "beside") if key in given}
-    return evaluate(out, **{key: place / name for key, name in given.items()}, **options, config=SMALL)
+    return evaluate(out, **asked(place, task, **more))
 
 
 @pytest.mark.parametrize("task", GIVEN)
@@ -133,12 +115,6 @@ def test_a_pre_trained_model_has_no_task(place, tmp_path):
 def test_what_is_no_model_at_all(place, tmp_path):
     with pytest.raises(ModelError, match=r"a\.store: is no model folder"):
         evaluated(place, tmp_path / "out", model="a.store")
-
-
-@pytest.mark.parametrize("more", [{"trivial_store": "b.store"}, {"trivial_windows": "maps_b.parquet"}])
-def test_trivial_rows_learn_from_a_store_and_its_windows(place, tmp_path, more):
-    with pytest.raises(ConfigError, match="give both, or neither"):
-        evaluated(place, tmp_path / "out", "contacts", **more)
 
 
 @pytest.mark.parametrize("name", ["model", "distance alone", "same place, training line"])

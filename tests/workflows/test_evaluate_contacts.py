@@ -11,15 +11,15 @@ from chromweave.evaluation.trivial import distance_grid
 from chromweave.evaluation.windows import MapScoreConfig, WindowMapScores
 from chromweave.progress import reporting
 from chromweave.workflows.evaluate_contacts import SAME_PLACE, TRIVIAL_CONTACT_ROWS, evaluate_contacts
-from chromweave.workflows.evaluation_rows import EvaluateConfig
+from chromweave.workflows.evaluation_rows import EvaluateConfig, EvaluationRequest
 from tests.fakes_evaluation import (
     RESOLUTION,
     WINDOW_BINS,
     Recites,
+    asked,
     changed,
     cut,
     everything,
-    place_of,
     quick,
     score,
     stand_in,
@@ -29,25 +29,13 @@ from tests.fakes_evaluation import (
 from tests.fakes_experiments import News
 
 MEAN, VISIBLE, NEAREST = TRIVIAL_CONTACT_ROWS
-SMALL = EvaluateConfig(block=500_000, batch_size=32)
+pytestmark = pytest.mark.usefixtures("quick")
 METRICS = ("pearson", "r2", "log_oe_pearson", "scc", "spearman")
 BY_DISTANCE = "5 bins"
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return place_of(tmp_path_factory)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    quick(monkeypatch)
-
-
 def evaluated(place, out, **more):
-    given = {"model": "map_model", "store": "a.store", "windows": "maps_a.parquet", **more}
-    options = {"config": SMALL, **{key: given.pop(key) for key in ("config", "seed") if key in given}}
-    return evaluate_contacts(out, **{key: place / name for key, name in given.items()}, **options)
+    return evaluate_contacts(out, EvaluationRequest(**asked(place, "contacts", **more)))
 
 
 class Maps:

@@ -9,7 +9,7 @@ from chromweave.data.windows import grid_windows, read_windows, write_windows
 from chromweave.errors import DataError, ModelError
 from chromweave.progress import reporting
 from chromweave.workflows.evaluate_expression import TRIVIAL_EXPRESSION_ROWS, evaluate_expression
-from chromweave.workflows.evaluation_rows import EvaluateConfig
+from chromweave.workflows.evaluation_rows import EvaluateConfig, EvaluationRequest
 from tests.fakes_evaluation import (
     READ,
     RESOLUTION,
@@ -18,11 +18,11 @@ from tests.fakes_evaluation import (
     STEP,
     WINDOW_BINS,
     Recites,
+    asked,
     cell_line,
     changed,
     cut,
     everything,
-    place_of,
     quick,
     score,
     stand_in,
@@ -32,25 +32,12 @@ from tests.fakes_evaluation import (
 from tests.fakes_experiments import News
 
 ACCESSIBILITY, WINDOW, BOOSTED = TRIVIAL_EXPRESSION_ROWS
-SMALL = EvaluateConfig(block=500_000)
+pytestmark = pytest.mark.usefixtures("quick")
 DARK = {100, 101, 102, 103}  # bins without signal
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return place_of(tmp_path_factory)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    quick(monkeypatch)
-
-
 def evaluated(place, out, **more):
-    given = {"model": "expression_model", "store": "a.store", "windows": "diagonal_a.parquet", **more}
-    options = {key: given.pop(key) for key in ("config", "seed", "beside") if key in given}
-    paths = {key: place / name for key, name in given.items()}
-    return evaluate_expression(out, **paths, **{"config": SMALL, **options})
+    return evaluate_expression(out, EvaluationRequest(**asked(place, "expression", **more)))
 
 
 @pytest.fixture(scope="module")

@@ -19,17 +19,17 @@ from chromweave.evaluation.strata import stratified_auroc
 from chromweave.evaluation.trivial import fit_boosting, trivial_loop_scores
 from chromweave.progress import reporting
 from chromweave.workflows.evaluate_loops import TRIVIAL_LOOP_ROWS, evaluate_loops, headline_scores
-from chromweave.workflows.evaluation_rows import EvaluateConfig
+from chromweave.workflows.evaluation_rows import EvaluateConfig, EvaluationRequest
 from chromweave.workflows.loop_calling import score_windows
 from tests.fakes_evaluation import (
     MASKED,
     RESOLUTION,
     WINDOW_BINS,
     Recites,
+    asked,
     cell_line,
     changed,
     everything,
-    place_of,
     quick,
     score,
     stand_in,
@@ -39,24 +39,11 @@ from tests.fakes_evaluation import (
 from tests.fakes_experiments import News
 
 DISTANCE, CENTRE, CENTRE_OE, AROUND, BOOSTED = TRIVIAL_LOOP_ROWS
-SMALL = EvaluateConfig(block=500_000)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return place_of(tmp_path_factory)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    quick(monkeypatch)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def evaluated(place, out, **more):
-    given = {"model": "loop_model", "store": "a.store", "windows": "loops.parquet", **more}
-    options = {key: given.pop(key) for key in ("config", "seed", "beside") if key in given}
-    paths = {key: place / name for key, name in given.items()}
-    return evaluate_loops(out, **paths, **{"config": SMALL, **options})
+    return evaluate_loops(out, EvaluationRequest(**asked(place, "loops", **more)))
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from chromweave.progress import reporting
 from chromweave.workflows import evaluation_rows
 from chromweave.workflows.evaluation_rows import (
     EvaluateConfig,
+    EvaluationRequest,
     Rows,
     difference_rows,
     open_evaluation,
@@ -25,10 +26,10 @@ from chromweave.workflows.evaluation_rows import (
 from tests.fakes_evaluation import (
     CHROMS,
     READ,
+    asked,
     cell_line,
     changed,
     everything,
-    place_of,
     unreadable,
     untrained,
 )
@@ -37,44 +38,31 @@ from tests.fakes_experiments import News
 TEST = EvaluateConfig()
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return place_of(tmp_path_factory)
-
-
-def opened(place, *, task="loops", model=None, store=None, windows=None, config=TEST, **more):
-    names = {"loops": ("loop_model", "loops"), "contacts": ("map_model", "maps_a")}[task]
-    return open_evaluation(
-        task,
-        model or place / names[0],
-        store or place / "a.store",
-        windows or place / f"{names[1]}.parquet",
-        config,
-        **more,
-    )
+def opened(place, *, task="loops", contacts=True, **more):
+    return open_evaluation(task, EvaluationRequest(**asked(place, task, **more)), contacts=contacts)
 
 
 # --- what is opened
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def splits_read(monkeypatch):
     """The splits that are read, one table after the other."""
-    asked, read = [], evaluation_rows.read_windows
+    found, read = [], evaluation_rows.read_windows
 
     def spy(*arguments, **options):
-        asked.append(options["splits"])
+        found.append(options["splits"])
         return read(*arguments, **options)
 
     monkeypatch.setattr(evaluation_rows, "read_windows", spy)
-    return asked
+    return found
 
 
 @pytest.mark.parametrize(("split", "other"), [("test", "valid"), ("valid", "test")])
-def test_nothing_is_opened_but_the_split_and_what_trained(place, split, other, asked, tmp_path):
+def test_nothing_is_opened_but_the_split_and_what_trained(place, split, other, splits_read, tmp_path):
     write_windows(tmp_path / "w.parquet", unreadable(everything(place / "loops.parquet"), other))
     found = opened(place, windows=tmp_path / "w.parquet", config=EvaluateConfig(split))
-    assert asked == [(split,), ("train",)]
+    assert splits_read == [(split,), ("train",)]
     assert set(found.judged.table["split"]) == {split}
     assert set(found.learning.table["split"]) == {"train"}
     assert set(found.judged.table["chrom"]) == {CHROMS[1 if split == "valid" else 2]}
@@ -118,7 +106,7 @@ def test_a_test_split_that_pre_training_saw_is_spoken_of(place, tmp_path):
     for model, split, lines in (
         (tmp_path / "m", "test", 1),
         (tmp_path / "m", "valid", 0),
-        (None, "test", 0),
+        ("loop_model", "test", 0),
     ):
         news = News()
         with reporting(news):
@@ -150,10 +138,10 @@ def test_windows_where_a_model_was_trained_are_counted(place, tmp_path, training
     assert f"{count} of the {len(judged)} windows it is judged on touch windows that its {training}" in line
 
 
-def test_models_beside_are_opened_alike(place, tmp_path, asked):
+def test_models_beside_are_opened_alike(place, tmp_path, splits_read):
     untrained(tmp_path / "m", "loops", mode="map")
     found = opened(place, beside={"map alone": tmp_path / "m"})
-    assert asked == [("test",), ("train",)]  # for all models at once
+    assert splits_read == [("test",), ("train",)]  # for all models at once
     assert list(found.models) == ["model", "map alone"]
     assert found.models["map alone"].given.transform.tracks == ()
     assert tmp_path / "m" / "config.json" in found.paths
@@ -184,6 +172,12 @@ def test_blocks_are_of_the_genome(place):
 def test_settings_without_sense(change, sentence):
     with pytest.raises(ConfigError, match=sentence):
         EvaluateConfig(**change)
+
+
+@pytest.mark.parametrize("more", [{"trivial_store": "b.store"}, {"trivial_windows": "maps_b.parquet"}])
+def test_half_of_what_trivial_rows_learn_from(place, more):
+    with pytest.raises(ConfigError, match="give both, or neither"):
+        EvaluationRequest(**asked(place, "contacts", **more))
 
 
 def test_a_store_of_another_resolution(place, tmp_path):
@@ -274,7 +268,7 @@ def test_contacts_have_to_be_there_to_judge_by(place, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         store = cell_line(patch, tmp_path / "tracks.store", contacts=False)
     with pytest.raises(ModelError, match=r"tracks\.store: has no layer of 5,000 bp.*it has none"):
-        opened(place, task="contacts", store=store)
+        opened(place, task="contacts", store=store.path)
 
 
 # --- what is written

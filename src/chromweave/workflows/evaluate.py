@@ -18,7 +18,7 @@ from ..training.checkpoint import read_description
 from .evaluate_contacts import SAME_PLACE, TRIVIAL_CONTACT_ROWS, evaluate_contacts
 from .evaluate_expression import TRIVIAL_EXPRESSION_ROWS, evaluate_expression
 from .evaluate_loops import TRIVIAL_LOOP_ROWS, evaluate_loops
-from .evaluation_rows import EvaluateConfig
+from .evaluation_rows import EvaluateConfig, EvaluationRequest
 from .model_input import StoreLike, open_stores
 from .networks import TASKS
 
@@ -90,21 +90,19 @@ def evaluate(
     tasks = {of: task for task, of in TASKS.items()}
     if kind not in tasks:
         raise ModelError(f"{model}: holds a {kind!r} model; give a run folder of finetune.")
-    if (trivial_store is None) != (trivial_windows is None):
-        raise ConfigError("trivial rows learn from a store and its window table: give both, or neither.")
     if taken := sorted(set(beside or ()) & _ROWS):
         raise ConfigError(f"a row is called {taken[0]!r} already; name the model beside it otherwise.")
-    return _EVALUATIONS[tasks[kind]](
-        out,
-        model=model,
-        store=store,
-        windows=windows,
-        trivial_store=trivial_store,
-        trivial_windows=trivial_windows,
-        beside=beside,
+    request = EvaluationRequest(
+        model,
+        store,
+        windows,
+        trivial_store,
+        trivial_windows,
+        beside=dict(beside or {}),
         seed=seed,
-        config=config,
+        config=config or EvaluateConfig(),
     )
+    return _EVALUATIONS[tasks[kind]](out, request)
 
 
 def validate_loops(

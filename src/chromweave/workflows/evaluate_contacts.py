@@ -24,6 +24,7 @@ from ..training.checkpoint import CONFIG
 from .contact_scale import ContactScale
 from .evaluation_rows import (
     EvaluateConfig,
+    EvaluationRequest,
     Opened,
     Rows,
     difference_rows,
@@ -31,7 +32,7 @@ from .evaluation_rows import (
     write_evaluation,
 )
 from .inference import TaskModel
-from .model_input import Split, StoreLike
+from .model_input import Split
 from .window_views import bin_signal, random_batches
 
 if TYPE_CHECKING:
@@ -98,30 +99,17 @@ class _TrivialRows:
         return dict(zip(TRIVIAL_CONTACT_ROWS, rows, strict=True))
 
 
-def evaluate_contacts(
-    out: str | Path,
-    *,
-    model: str | Path,
-    store: StoreLike,
-    windows: str | Path,
-    trivial_store: StoreLike | None = None,
-    trivial_windows: str | Path | None = None,
-    beside: Mapping[str, str | Path] | None = None,
-    seed: int = 0,
-    config: EvaluateConfig | None = None,
-) -> pd.DataFrame:
+def evaluate_contacts(out: str | Path, request: EvaluationRequest) -> pd.DataFrame:
     """Score predicted windows of the contact map and the trivial rows.
 
-    Parameters and errors as in :func:`~chromweave.workflows.evaluate.evaluate`. Truth and predictions are
+    Request and errors as in :func:`~chromweave.workflows.evaluate.evaluate`. Truth and predictions are
     balanced contacts on the scale of counts; metrics are those of
     :class:`~chromweave.evaluation.windows.WindowMapScores`, and Pearson correlation at each distance as
     ``pearson`` in the strata ``N bins``. A visibility that balanced maps could have is one that tracks tell:
     a linear function of each bin's signal, learned on training windows.
     """
-    config = config or EvaluateConfig()
-    opened = open_evaluation(
-        "contacts", model, store, windows, config, trivial_store, trivial_windows, beside
-    )  # fmt: skip
+    config, seed = request.config, request.seed
+    opened = open_evaluation("contacts", request)
     rows = _TrivialRows.learned(_dataset(opened.first, opened.learning, "train"), config, seed)
     scores = _scored(opened, rows, _same_place(opened), config)
     blocks = opened.judged.blocks(config.block)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from ..progress import notify
 from ..training.checkpoint import CONFIG
 from .evaluation_rows import (
     EvaluateConfig,
+    EvaluationRequest,
     Opened,
     Rows,
     difference_rows,
@@ -29,7 +30,7 @@ from .evaluation_rows import (
     write_evaluation,
 )
 from .inference import TaskModel
-from .model_input import Split, StoreLike
+from .model_input import Split
 from .window_views import bin_signal, random_batches
 
 if TYPE_CHECKING:
@@ -69,32 +70,18 @@ def _bins(batch: MapTrackBatch, window_bins: int) -> _Bins:
     return _Bins(bin_signal(batch, window_bins)[:, :window_bins], target, mask)
 
 
-def evaluate_expression(
-    out: str | Path,
-    *,
-    model: str | Path,
-    store: StoreLike,
-    windows: str | Path,
-    trivial_store: StoreLike | None = None,
-    trivial_windows: str | Path | None = None,
-    beside: Mapping[str, str | Path] | None = None,
-    seed: int = 0,
-    config: EvaluateConfig | None = None,
-) -> pd.DataFrame:
+def evaluate_expression(out: str | Path, request: EvaluationRequest) -> pd.DataFrame:
     """Score predicted expression and the trivial rows.
 
-    Parameters and errors as in :func:`~chromweave.workflows.evaluate.evaluate`. Values are log2(mean + 1) of
+    Request and errors as in :func:`~chromweave.workflows.evaluate.evaluate`. Values are log2(mean + 1) of
     each bin. Metrics are those of :mod:`chromweave.evaluation.expression`: across all bins, each counted
     once, across genes (the bins at windows' centres), and with all values flattened as the paper does.
     The rows see the tracks that the model reads; a model of the map alone is held against all the stores
     share but the signal itself.
     """
-    config = config or EvaluateConfig()
-    opened = open_evaluation(
-        "expression", model, store, windows, config, trivial_store, trivial_windows, beside,
-        contacts=False,
-    )  # fmt: skip
-    _require_sense(opened, windows, trivial_windows)
+    config, seed = request.config, request.seed
+    opened = open_evaluation("expression", request, contacts=False)
+    _require_sense(opened, request)
     tracks = _trivial_tracks(opened)
     truth = _Bins.of(
         _batches(opened, opened.judged, config.split, tracks, config, seed), opened.given.window_bins
@@ -125,9 +112,10 @@ def evaluate_expression(
     return write_evaluation(out, "expression", results, opened, config, figures)
 
 
-def _require_sense(opened: Opened, windows: str | Path, trivial_windows: str | Path | None) -> None:
+def _require_sense(opened: Opened, request: EvaluationRequest) -> None:
     """One signal of all models, and windows whose two segments are one."""
-    for source, rows in ((windows, opened.judged), (trivial_windows or windows, opened.learning)):
+    learned_from = request.trivial_windows or request.windows
+    for source, rows in ((request.windows, opened.judged), (learned_from, opened.learning)):
         if (rows.table["x"] != rows.table["y"]).any():
             raise DataError(
                 f"{source}: has windows off the diagonal; expression is judged on windows whose two segments "

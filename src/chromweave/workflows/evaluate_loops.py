@@ -25,9 +25,15 @@ from ..evaluation.table import Result
 from ..evaluation.trivial import fit_boosting, trivial_loop_scores
 from ..plot.curves import calibration_figure, evaluation_figure, strata_figure
 from ..progress import notify, track
-from .evaluation_rows import EvaluateConfig, Opened, Rows, open_evaluation, write_evaluation
+from .evaluation_rows import (
+    EvaluateConfig,
+    EvaluationRequest,
+    Opened,
+    Rows,
+    open_evaluation,
+    write_evaluation,
+)
 from .loop_calling import score_windows
-from .model_input import StoreLike
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,29 +96,16 @@ _OF_PROBABILITIES = {
 }
 
 
-def evaluate_loops(
-    out: str | Path,
-    *,
-    model: str | Path,
-    store: StoreLike,
-    windows: str | Path,
-    trivial_store: StoreLike | None = None,
-    trivial_windows: str | Path | None = None,
-    beside: Mapping[str, str | Path] | None = None,
-    seed: int = 0,
-    config: EvaluateConfig | None = None,
-) -> pd.DataFrame:
+def evaluate_loops(out: str | Path, request: EvaluationRequest) -> pd.DataFrame:
     """Score a loop model and the trivial rows on held-out windows.
 
-    Parameters and errors as in :func:`~chromweave.workflows.evaluate.evaluate`. Metrics: AUROC (pooled, in
+    Request and errors as in :func:`~chromweave.workflows.evaluate.evaluate`. Metrics: AUROC (pooled, in
     strata of distance, of windows without a masked bin, and within equal distances as
     ``auroc_distance_matched``), average precision, recall at an FDR of 5 %, and where there is a probability
     precision, recall and F1 at 0.5, Brier score and expected calibration error.
     """
-    config = config or EvaluateConfig()
-    opened = open_evaluation(
-        "loops", model, store, windows, config, trivial_store, trivial_windows, beside
-    )  # fmt: skip
+    config, seed = request.config, request.seed
+    opened = open_evaluation("loops", request)
     scores = _loop_scores(opened, config, seed)
     methods = [name for name in (*opened.models, *TRIVIAL_LOOP_ROWS) if name in scores]
     results = [

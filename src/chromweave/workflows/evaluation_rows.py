@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EvaluateConfig",
+    "EvaluationRequest",
     "Opened",
     "Rows",
     "difference_rows",
@@ -68,6 +69,30 @@ class EvaluateConfig:
         for name in ("block", "batch_size", "most_training_windows"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """What is judged, and on what; parameters as of :func:`~chromweave.workflows.evaluate.evaluate`.
+
+    Raises
+    ------
+    ConfigError
+        Trivial rows have a store without a table.
+    """
+
+    model: str | Path
+    store: StoreLike
+    windows: str | Path
+    trivial_store: StoreLike | None = None
+    trivial_windows: str | Path | None = None
+    beside: Mapping[str, str | Path] = field(default_factory=dict)
+    seed: int = 0
+    config: EvaluateConfig = field(default_factory=EvaluateConfig)
+
+    def __post_init__(self) -> None:
+        if (self.trivial_store is None) != (self.trivial_windows is None):
+            raise ConfigError("trivial rows learn from a store and its window table: give both, or neither.")
 
 
 @dataclass(frozen=True)
@@ -120,18 +145,7 @@ class Opened:
         return self.first.given
 
 
-def open_evaluation(
-    task: str,
-    model: str | Path,
-    store: StoreLike,
-    windows: str | Path,
-    config: EvaluateConfig,
-    trivial_store: StoreLike | None = None,
-    trivial_windows: str | Path | None = None,
-    beside: Mapping[str, str | Path] | None = None,
-    *,
-    contacts: bool = True,
-) -> Opened:
+def open_evaluation(task: str, request: EvaluationRequest, *, contacts: bool = True) -> Opened:
     """Open the windows of the split that is evaluated, and nothing of the others but training windows.
 
     `contacts`: whether the stores must have a map of the model's resolution, read by it or not.
@@ -142,34 +156,36 @@ def open_evaluation(
         The folder holds another kind of model, or a store or table does not fit it.
     DataError
         A table is of another store, or has no windows of the split or none to learn from.
+    ConfigError
+        A model beside is called like the one that is evaluated.
     """
-    models = {"model": _judged_model(model, task, config)}
-    for name, path in (beside or {}).items():
-        if name == "model":
-            raise ConfigError("the model that is evaluated is called 'model'; name the one beside otherwise.")
-        models[name] = _judged_model(path, task, config)
-    (opened,) = open_stores(store)
-    judged = _rows(list(models.values()), opened, windows, config.split, contacts)
+    split, windows = request.config.split, request.windows
+    if "model" in request.beside:
+        raise ConfigError("the model that is evaluated is called 'model'; name the one beside otherwise.")
+    runs = {"model": request.model, **request.beside}
+    models = {name: _judged_model(run, task, split) for name, run in runs.items()}
+    (opened,) = open_stores(request.store)
+    judged = _rows(list(models.values()), opened, windows, split, contacts)
     for one in models.values():
         tell_trained_places(str(one.name), judged.table, one.loaded.description.provenance)
     first = [models["model"]]
-    if trivial_store is None or trivial_windows is None:
+    if request.trivial_store is None or request.trivial_windows is None:
         learning = _rows(first, opened, windows, "train", contacts)
         more: tuple[str | Path, ...] = ()
     else:
-        (other,) = open_stores(trivial_store)
-        learning = _rows(first, other, trivial_windows, "train", contacts)
-        more = (other.path, Path(trivial_windows))
-    configs = (Path(path) / CONFIG for path in (model, *(beside or {}).values()))
+        (other,) = open_stores(request.trivial_store)
+        learning = _rows(first, other, request.trivial_windows, "train", contacts)
+        more = (other.path, Path(request.trivial_windows))
+    configs = (Path(run) / CONFIG for run in runs.values())
     return Opened(models, judged, learning, (opened.path, Path(windows), *configs, *more))
 
 
-def _judged_model(model: str | Path, task: str, config: EvaluateConfig) -> TaskModel:
+def _judged_model(model: str | Path, task: str, split: str) -> TaskModel:
     """The model, without the augmentations of its training."""
     read = TaskModel.of(model, task)
     plain = replace(read.given.transform, augmentations=())
     seen = read.loaded.description.provenance.get("include_test_chromosomes")
-    if config.split == "test" and seen:
+    if split == "test" and seen:
         notify(
             f"{model}: its pre-training saw windows of the test split (without labels), as the paper's did."
         )
