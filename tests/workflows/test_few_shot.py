@@ -11,8 +11,7 @@ from chromweave.files import read_json
 from chromweave.models.mixhic import MixHicConfig
 from chromweave.training.engine import FitConfig
 from chromweave.workflows.evaluate import EvaluateConfig
-from chromweave.workflows.experiment_tables import read_experiment
-from chromweave.workflows.few_shot import FEW_SHOT, FewShotConfig, few_shot
+from chromweave.workflows.few_shot import FewShotConfig, few_shot
 from chromweave.workflows.foundation import pretrain
 from chromweave.workflows.foundation_settings import FinetuneConfig, PretrainConfig
 from chromweave.workflows.model_input import ModelInput
@@ -95,8 +94,9 @@ def test_means_differences_and_trivial_rows_are_in_the_table(place, tmp_path):
     assert trivial["value"].tolist() == [n / 1000 for n in trivial["train_windows"]]
     folder = {path.name for path in (tmp_path / "out").glob("few-shot.*")}
     assert folder == {"few-shot.tsv", "few-shot.json", "few-shot.png"}
-    assert len(read_experiment(tmp_path / "out" / "few-shot.json", FEW_SHOT)) == len(table)
-    assert "whole split" in read_json(tmp_path / "out" / "few-shot.json")["validation"]
+    record = read_json(tmp_path / "out" / "few-shot.json")
+    assert len(record["results"]) == len(table)
+    assert "whole split" in record["validation"]
 
 
 def test_windows_are_repeated_for_the_training_alone(place, tmp_path):

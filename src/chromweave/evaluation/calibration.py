@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import DataError
-from .classification import calibration_curve, labelled, labelled_probabilities
+from .classification import calibration_curve, labelled
 
-__all__ = ["expected_calibration_error", "fit_temperature", "log_loss"]
+__all__ = ["expected_calibration_error", "fit_temperature"]
 
 #: Temperatures :func:`fit_temperature` chooses among.
 TEMPERATURES = (0.05, 20.0)
@@ -76,17 +76,3 @@ def expected_calibration_error(
     Weighted by samples; see :func:`chromweave.evaluation.classification.calibration_curve`.
     """
     return calibration_curve(label, probability, mask, bins=bins).error
-
-
-def log_loss(label: np.ndarray, probability: np.ndarray, mask: np.ndarray | None = None) -> float:
-    """Mean negative log-likelihood of the labels, nats; NaN where nothing counts.
-
-    Probabilities are kept one rounding of float64 (2.2e-16) away from 0 and 1, as in scikit-learn: a certain
-    and wrong one costs 36 nats, not infinitely many.
-    """
-    labels, values = labelled_probabilities(label, probability, mask)
-    if len(labels) == 0:
-        return float("nan")
-    rounding = np.finfo(np.float64).eps
-    values = np.clip(values, rounding, 1 - rounding)
-    return float(-np.log(np.where(labels == 1, values, 1 - values)).mean())

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ConfigError, FileFormatError
+from ..errors import ConfigError
 from ..evaluation.means import mean_interval
-from ..files import atomic_path, read_json, write_json
+from ..files import atomic_path, write_json
 from ..plot.style import image_bytes
 from ..progress import notify
 from ..provenance import describe_inputs, describe_process
@@ -27,7 +27,6 @@ __all__ = [
     "difference_rows",
     "experiment_schema",
     "mean_rows",
-    "read_experiment",
     "shown_metrics",
     "units",
     "with_intervals",
@@ -273,25 +272,3 @@ def write_experiment(
         temporary.write_bytes(image_bytes(figure))
     notify(f"table: {stem}.tsv, figure: {stem}.png")
     return table
-
-
-def read_experiment(path: str | Path, schema: Schema) -> pd.DataFrame:
-    """Read the table of an experiment's .json.
-
-    Raises
-    ------
-    FileFormatError
-        The file is no experiment's, or of a later version.
-    SchemaError
-        It is another experiment's.
-    """
-    import pandas as pd
-
-    record = read_json(path)
-    if not isinstance(record, dict) or record.get("kind") != _KIND:
-        raise FileFormatError(f"{path}: is no table of an experiment; give the .json it wrote.")
-    if record.get("version") != _VERSION:
-        raise FileFormatError(
-            f"{path}: is of version {record.get('version')}, but this chromweave reads {_VERSION}; update it."
-        )
-    return schema.check(_typed(pd.DataFrame(record["results"]), schema), str(path))
