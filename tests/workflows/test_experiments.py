@@ -2,12 +2,15 @@
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from chromweave.data.windows import loop_windows, read_windows, write_windows
 from chromweave.errors import ConfigError, DataError, InterruptedTraining, OutputError
 from chromweave.files import write_json
 from chromweave.progress import reporting
+from chromweave.schemas import Column
 from chromweave.workflows.evaluate import EvaluateConfig
+from chromweave.workflows.experiment_tables import arm_rows, experiment_schema, write_experiment
 from chromweave.workflows.experiments import (
     Arm,
     Fitting,
@@ -19,6 +22,7 @@ from chromweave.workflows.foundation_settings import FinetuneConfig, PretrainCon
 from tests.fakes_experiments import Laboratory, News
 from tests.fakes_loops import RESOLUTION, SPLIT, WINDOW_BINS, loop_store, planted
 
+TOY = experiment_schema("toy", Column("start", "text", "either"))
 CONFIG = FinetuneConfig.preset("tiny", epochs=2)
 
 
@@ -162,6 +166,54 @@ def test_other_settings_need_another_folder_or_overwrite(place, tmp_path, change
         bench(tmp_path / "out", lab).run([change(place)])
     bench(tmp_path / "out", lab, overwrite=True).run([change(place)])
     assert len(lab.trained) == 2
+
+
+def toy(out, arms, lab=None, **changes):
+    """The toy experiment from end to end."""
+    outcomes = bench(out, lab or Laboratory(), **changes).run(arms)
+    return write_experiment(out, "toy", arm_rows(outcomes, TOY), TOY, Figure(), inputs=[])
+
+
+def test_a_table_keeps_its_arms(place, tmp_path):
+    out, lab = tmp_path / "out", Laboratory()
+    toy(out, [arm(place, "a"), arm(place, "b")], lab)
+    written = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    assert {path.name for path in written} == {"run.json", "config.toml", "toy.json", "toy.tsv", "toy.png"}
+    sentence = r"toy\.json: its table would lose arms .*\(start b\); .*another folder.*made by: .*--overwrite"
+    for arms in ([arm(place, "a")], [arm(place, "c"), arm(place, "a")]):
+        with pytest.raises(ConfigError, match=sentence):
+            toy(out, arms, lab, seed=8, evaluation=EvaluateConfig(block=1000))
+    assert {path: path.read_bytes() for path in written} == written
+    assert len(lab.trained) == 2
+    table = toy(out, [arm(place, "c"), arm(place, "a"), arm(place, "b")], lab)
+    assert len(lab.trained) == 3
+    assert sorted(set(table["start"])) == ["a", "b", "c", "none"]
+
+
+def test_what_a_table_would_lose_is_said_by_what_sets_it_apart(place, tmp_path):
+    """Seeds that are left out; or, where every value is asked for, the first arm."""
+    arms = [
+        arm(place, f"{name}{seed}", conditions={"start": name}, seed=seed) for name in "ab" for seed in (3, 4)
+    ]
+    toy(tmp_path, arms)
+    with pytest.raises(ConfigError, match=r"\(seed 3\)"):
+        toy(tmp_path, [arms[1], arms[3]])
+    with pytest.raises(ConfigError, match=r"\(start b; seed 3\)"):
+        toy(tmp_path, [arms[0], arms[1], arms[3]])
+
+
+def test_overwriting_takes_the_table_away_first(place, tmp_path):
+    out = tmp_path / "out"
+    toy(out, [arm(place, "a")])
+    bench(out, Laboratory(), overwrite=True)
+    assert not list(out.glob("toy.*"))
+    assert set(toy(out, [arm(place, "b")])["start"]) == {"b", "none"}
+
+
+def test_without_a_table_there_is_nothing_to_lose(place, tmp_path):
+    """An experiment that broke off may be begun with other arms."""
+    bench(tmp_path / "out", Laboratory()).run([arm(place, "a")])
+    assert set(toy(tmp_path / "out", [arm(place, "b")])["start"]) == {"b", "none"}
 
 
 def test_other_blocks_are_other_settings(place, tmp_path):

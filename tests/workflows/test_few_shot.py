@@ -156,6 +156,19 @@ def test_more_ratios_and_draws_are_added_to_what_is_there(place, tmp_path):
     assert len(lab.trained) == 5
 
 
+def test_other_ratios_do_not_replace_a_table(place, tmp_path):
+    lab, out = Laboratory(), tmp_path / "out"
+    settings = FewShotConfig(ratios=(0.1, 0.5), draws=2)
+    run(place, out, lab, config=settings)
+    before = (out / "few-shot.tsv").read_bytes()
+    for ratios, draws, lost in (((0.1, 0.2), 2, "ratio 0.5;"), ((0.1, 0.5), 1, "draw 1; seed 1000")):
+        with pytest.raises(ConfigError, match=rf"few-shot\.json: its table would lose arms .*\({lost}"):
+            run(place, out, lab, config=FewShotConfig(ratios=ratios, draws=draws))
+    run(place, out, lab, config=settings)
+    assert len(lab.trained) == 4
+    assert (out / "few-shot.tsv").read_bytes() == before
+
+
 def test_only_what_is_pretrained_can_be_frozen(place, tmp_path):
     lab = Laboratory()
     settings = FewShotConfig(ratios=(0.5,), draws=1)

@@ -11,11 +11,13 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import ConfigError, DataError, InterruptedTraining, ModelError
 from ..evaluation.table import Result, results_table
+from ..files import read_json
 from ..progress import notify, track
 from ..provenance import start_run
 from .evaluate import EvaluateConfig, evaluate
@@ -128,8 +130,12 @@ class Bench:
     ----------
     out
         Folder of the experiment: ``runs/``, ``evaluations/``, and what is derived from the input.
+    experiment
+        Names its table.
     seed
         Of every evaluation: all arms are judged over the same resampled blocks.
+    begin
+        Records settings and inputs in the folder.
     verbs
         Pre-training, fine-tuning, evaluation.
     evaluation
@@ -137,7 +143,9 @@ class Bench:
     """
 
     out: Path
+    experiment: str
     seed: int
+    begin: Callable[[], object]
     verbs: Verbs = field(default_factory=Verbs)
     evaluation: EvaluateConfig = field(default_factory=EvaluateConfig)
 
@@ -147,12 +155,15 @@ class Bench:
         Raises
         ------
         ConfigError
-            An arm is there, made with other settings; or none can be run.
+            An arm is there, made with other settings; the table that is there has one that is not asked for;
+            or none can be run.
         InterruptedTraining
             The process was asked to end; the same call goes on from there.
         """
+        self._keep_table(arms)
         if all(arm.missing for arm in arms):
             raise ConfigError(f"no arm can be run: {arms[0].missing}")
+        self.begin()
         outcomes = []
         for number, arm in enumerate(track(arms, "experiment", unit="arms"), 1):
             notify(f"arm {number} of {len(arms)}: {arm.name}" + (f": {arm.missing}" if arm.missing else ""))
@@ -160,6 +171,20 @@ class Bench:
         if all(scores is None for _, scores in outcomes):
             raise ConfigError(f"no arm can be run: {outcomes[0].arm.missing}")
         return outcomes
+
+    def _keep_table(self, arms: Sequence[Arm]) -> None:
+        """Refuse to write, in the place of a complete table, one that lacks some of its arms."""
+        path = self.out / f"{self.experiment}.json"
+        if not path.is_file():
+            return
+        wanted = [{**arm.conditions, "seed": arm.seed} for arm in arms]
+        record = read_json(path)
+        if left_out := _left_out(record["results"], wanted):
+            raise ConfigError(
+                f"{path}: its table would lose arms that are not asked for now ({left_out}); give the "
+                f"experiment another folder, ask for all that is there (made by: {record['command']}), with "
+                "more if you like, or --overwrite to start it anew."
+            )
 
     def _outcome(self, arm: Arm) -> Outcome:
         if arm.missing:
@@ -251,6 +276,21 @@ class Bench:
         return _as_table(once(out, settings, make))
 
 
+def _left_out(rows: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]) -> str:
+    """What sets arms of a table apart from all that are wanted, in words; empty where none is left out."""
+    own = [row for row in rows if (row["row"], row["method"]) == ("arm", "model")]
+    made = [{name: row[name] for name in wanted[0]} for row in own]
+    lost = [arm for arm in made if arm not in wanted]
+    parts = []
+    for name in wanted[0]:
+        known = [arm[name] for arm in wanted]
+        if values := [value for value in dict.fromkeys(arm[name] for arm in lost) if value not in known]:
+            parts.append(f"{name} {', '.join(map(str, values))}")
+    if lost and not parts:  # each value is wanted, but not all of an arm's together
+        parts = [f"{name} {value}" for name, value in lost[0].items()]
+    return "; ".join(parts)
+
+
 def _trained(verb: Callable[..., Any], run: Path, call: Mapping[str, Any], begun: bool) -> dict[str, Any]:
     """Train, from the last checkpoint if there is one; returns the seconds it took."""
     resume = begun and (run / "checkpoints" / "last.ckpt").is_file()
@@ -303,18 +343,29 @@ def open_bench(
     inputs
         Stores, windows and models; their checksums are kept.
     overwrite
-        Delete what is there and start anew.
+        Delete what is there, the table included, and start anew.
 
     Raises
     ------
     OutputError
         The folder holds something else.
     """
-    folder = start_run(out, kind=f"experiment {experiment}", config=config, seed=seed, inputs=inputs)
+    folder, kind = Path(out), f"experiment {experiment}"
+    begin = partial(start_run, out, kind=kind, config=config, seed=seed, inputs=inputs)
+    if overwrite or not _is_begun(folder, kind):
+        begin()  # or it is refused, as the folder of something else
     if overwrite:
         for name in _FOLDERS:
             shutil.rmtree(folder / name, ignore_errors=True)
-    return Bench(folder, seed, verbs or Verbs(), evaluation or EvaluateConfig())
+        for suffix in ("tsv", "json", "png"):
+            (folder / f"{experiment}.{suffix}").unlink(missing_ok=True)
+    return Bench(folder, experiment, seed, begin, verbs or Verbs(), evaluation or EvaluateConfig())
+
+
+def _is_begun(folder: Path, kind: str) -> bool:
+    """Whether such an experiment was begun there; its record stays until new settings are known to fit."""
+    record = folder / "run.json"
+    return record.is_file() and read_json(record).get("kind") == kind
 
 
 def consecutive(seed: int, seeds: int) -> range:

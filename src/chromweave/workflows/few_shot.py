@@ -127,7 +127,8 @@ def few_shot(
     ----------
     out
         Folder for ``few-shot.tsv``, ``.json`` and ``.png``, and for everything that is trained. Called again,
-        what is complete there stays and what was interrupted goes on.
+        what is complete there stays and what was interrupted goes on; arms may be added, but a table that is
+        there loses none.
     store, windows
         The store, and its window table with all three splits.
     task
@@ -159,7 +160,8 @@ def few_shot(
     Raises
     ------
     ConfigError
-        A setting is out of range, what is in the folder was made with others, or no ratio leaves a window.
+        A setting is out of range, what is in the folder was made with others, the table there has arms that
+        are not asked for, or no ratio leaves a window.
     DataError
         Windows, store and pre-trained model do not fit one another.
     """
