@@ -53,6 +53,7 @@ def test_expression(here, capsys, tmp_path):
     done, _ = run(capsys, *words, "--tss", "genes.tsv", "--step", 2000)
     assert done == {
         "signal": "CAGE", "bigwig": "p.bw", "table": "p.genes.tsv", "genes": 3, "without_prediction": 2,
+        "reasons": {"bin without track data": 1, "chromosome shorter than a window": 1},
     }  # fmt: skip
     assert pd.read_csv("p.genes.tsv", sep="\t")["predicted"].isna().tolist() == [False, True, True]
     done, _ = run(capsys, *words, "--chrom", "chr2")

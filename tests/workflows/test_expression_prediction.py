@@ -11,9 +11,19 @@ import pytest
 from chromweave.data.transforms import WindowTransform
 from chromweave.errors import ChromosomeError, ConfigError, DataError, ModelError, OutputError
 from chromweave.genome import Interval
-from chromweave.workflows.expression_prediction import linear, predict_expression, predicted_signal
+from chromweave.progress import reporting
+from chromweave.workflows.expression_prediction import (
+    MASKED,
+    NO_TRACKS,
+    TOO_SHORT,
+    linear,
+    predict_expression,
+    predicted_signal,
+)
+from chromweave.workflows.pair_scoring import ELSEWHERE
 from chromweave.workflows.stitching import Tiling, taper
 from tests.fakes import FakeTrack, build_fake, random_contacts
+from tests.fakes_experiments import News
 from tests.fakes_tasks import (
     BINS,
     DARK,
@@ -113,6 +123,7 @@ def test_the_table_of_start_sites(store, tmp_path):
     table = pd.read_csv(done.table, sep="\t")
     assert list(table.columns) == [
         "chrom", "tss", "name", "strand", "predicted_log2", "predicted", "measured_log2", "measured",
+        "reason",
     ]  # fmt: skip
     assert table[["chrom", "tss", "name", "strand"]].values.tolist() == [
         ["chr2", 8500, "B", "-"], ["chr1", 20_999, "A", "+"],
@@ -129,12 +140,39 @@ def test_the_table_of_start_sites(store, tmp_path):
     np.testing.assert_allclose(table["measured_log2"], np.log2(table["measured"] + 1), rtol=1e-4)
 
 
+def test_what_has_no_prediction_has_a_reason(tmp_path, monkeypatch):
+    """A dark bin, a chromosome shorter than a window, and one that the store has left out."""
+    store = track_store(monkeypatch, tmp_path / "b.store", chroms=["chr1", "chr3"])
+    (tmp_path / "genes.tsv").write_text(GENES)
+    news = News()
+    with reporting(news):
+        done = predict_expression(tmp_path / "p", model=cage(), store=store, tss=tmp_path / "genes.tsv")
+    assert done.genes["reason"].tolist() == [ELSEWHERE, "", NO_TRACKS, TOO_SHORT]
+    assert done.genes["predicted"].notna().tolist() == [False, True, False, False]
+    assert done.reasons == {NO_TRACKS: 1, ELSEWHERE: 1, TOO_SHORT: 1}
+    assert news.lines[-1] == (
+        "1 of 4 start sites predicted (others: 1 bin without track data, 1 chromosome not in the store, "
+        f"1 chromosome shorter than a window): {tmp_path}/p.genes.tsv"
+    )
+    said = json.loads((tmp_path / "p.json").read_text())
+    assert (said["start_sites"], said["not_predicted"]) == (4, done.reasons)
+    read = pd.read_csv(done.table, sep="\t")
+    assert read["reason"].isna().tolist() == read["predicted"].notna().tolist()
+    (tmp_path / "genes.tsv").write_text("chrom\ttss\tname\nchr1\t20\tA\n")
+    with reporting(news):
+        done = predict_expression(tmp_path / "p", model=cage(), store=store, tss=tmp_path / "genes.tsv")
+    assert done.reasons == {}
+    assert news.lines[-1] == f"1 of 1 start sites predicted: {tmp_path}/p.genes.tsv"
+
+
 def test_what_was_not_measured_has_no_column_and_other_chromosomes_no_row(tmp_path, monkeypatch):
     store = track_store(monkeypatch, tmp_path / "b.store")
     (tmp_path / "genes.tsv").write_text(GENES.replace("\tstrand", "").replace("\t-", "").replace("\t+", ""))
     given = {"model": cage(), "store": store, "tss": tmp_path / "genes.tsv"}
     done = predict_expression(tmp_path / "p", **given, chroms=["1"])
-    assert list(done.genes.columns) == ["chrom", "tss", "name", "strand", "predicted_log2", "predicted"]
+    assert list(done.genes.columns) == [
+        "chrom", "tss", "name", "strand", "predicted_log2", "predicted", "reason",
+    ]  # fmt: skip
     assert done.genes["name"].tolist() == ["A", "dark"]
     raw = predicted_signal(cage(), store, "chr1").value[20]
     assert done.genes["predicted"][0] == pytest.approx(raw)
@@ -169,6 +207,9 @@ def test_a_model_that_reads_the_map_needs_one(store, tmp_path, monkeypatch):
     alone = save_untrained(tmp_path / "map", "expression", mode="map", signal="CAGE")
     found = predicted_signal(alone, both, "chr1")
     assert np.flatnonzero(~found.valid).tolist() == [8, 20, 40]  # masked in the map
+    (tmp_path / "genes.tsv").write_text("chrom\ttss\tname\nchr1\t8999\tA\nchr1\t9000\tB\n")
+    done = predict_expression(tmp_path / "p", model=alone, store=both, tss=tmp_path / "genes.tsv")
+    assert done.genes["reason"].tolist() == [MASKED, ""]
 
 
 def test_what_does_not_fit_is_refused(store, tmp_path):

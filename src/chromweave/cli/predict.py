@@ -94,7 +94,8 @@ def expression(
         shown |= {
             "table": str(done.table),
             "genes": len(done.genes),
-            "without_prediction": int(done.genes["predicted"].isna().sum()),
+            "without_prediction": sum(done.reasons.values()),
+            "reasons": done.reasons or "none",
         }
     context.obj.show(shown)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,12 +24,17 @@ from ..provenance import describe_inputs, describe_process
 from ..training.checkpoint import CONFIG, LoadedModel
 from .inference import Change, TaskModel, bins_with_data, require_file_names, window_table
 from .model_input import StoreLike, open_stores
+from .pair_scoring import ELSEWHERE
 from .stitching import SignalMean, Tiling, bins_of, mark_bins, step_bins
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["ExpressionPrediction", "PredictedSignal", "linear", "predict_expression", "predicted_signal"]
+
+TOO_SHORT = "chromosome shorter than a window"
+NO_TRACKS = "bin without track data"
+MASKED = "bin masked in the map"
 
 
 class PredictedSignal(NamedTuple):
@@ -69,6 +74,15 @@ class ExpressionPrediction:
     genes: pd.DataFrame | None = None
     table: Path | None = None
 
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many sites have no prediction, by reason."""
+        if self.genes is None:
+            return {}
+        reason = self.genes["reason"].to_numpy()
+        names, counts = np.unique(reason[reason != ""].astype(str), return_counts=True)
+        return dict(zip(names.tolist(), counts.tolist(), strict=True))
+
 
 def predict_expression(
     out: str | Path,
@@ -88,7 +102,8 @@ def predict_expression(
         Prefix of the files to write. ``OUT.bw``: the signal of each bin on its linear scale, 2**v - 1 of the
         predicted log2(signal + 1), and 0 where that is below. ``OUT.json``: provenance. With `tss` also
         ``OUT.genes.tsv``: chrom, tss, name, strand, predicted_log2, predicted, and where the store has the
-        signal's track measured_log2 and measured, each of the bin the site is in; empty where there is none.
+        signal's track measured_log2 and measured, each of the bin the site is in, empty where there is none;
+        and `reason`, why there is no prediction, empty where there is one.
     model
         Run folder of a model fine-tuned for expression, or the model itself.
     store
@@ -129,6 +144,7 @@ def predict_expression(
     if genes is not None and table is not None:
         genes = _at_sites(genes, predicted, opened, task)
         write_table(table, genes)
+    done = ExpressionPrediction(signal, bigwig, genes, table)
     inputs = [opened.path, *([] if tss is None else [tss])]
     inputs += [] if isinstance(model, LoadedModel) else [Path(model) / CONFIG]
     write_json(
@@ -144,11 +160,21 @@ def predict_expression(
             "resolution": task.given.resolution,
             "step": tiling.step * task.given.resolution,
             "chromosomes": names,
+            **({} if genes is None else {"start_sites": len(genes), "not_predicted": done.reasons}),
             "inputs": describe_inputs(inputs),
         },
     )
-    notify(f"predicted {signal}: {bigwig}" + ("" if table is None else f", {table}"))
-    return ExpressionPrediction(signal, bigwig, genes, table)
+    notify(f"predicted {signal}: {bigwig}")
+    if genes is not None:
+        notify(f"{_counted(done.reasons, len(genes))}: {table}")
+    return done
+
+
+def _counted(reasons: Mapping[str, int], sites: int) -> str:
+    """How many start sites have a prediction, and why others have none."""
+    why = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+    without = f" (others: {why})" if why else ""
+    return f"{sites - sum(reasons.values()):,} of {sites:,} start sites predicted{without}"
 
 
 def predicted_signal(
@@ -252,7 +278,19 @@ def _at_sites(
         means = {c: _measured(store, c, task) for c in chroms if c in store.chromosomes}
         table["measured"] = _of_bins(genes, means, task.given.resolution)
         table.insert(6, "measured_log2", np.log2(table["measured"].clip(lower=0) + 1))
+    table["reason"] = _reasons(genes, said, store, task, predicted)
     return table
+
+
+def _reasons(
+    genes: pd.DataFrame, said: np.ndarray, store: RegionStore, task: TaskModel, predicted: Collection[str]
+) -> np.ndarray:
+    """Why each site has no prediction, object; "" where it has one."""
+    chrom, found = genes["chrom"].to_numpy(str), np.full(len(genes), "", object)
+    found[np.isnan(said)] = NO_TRACKS if task.given.transform.tracks else MASKED
+    found[~np.isin(chrom, list(predicted))] = TOO_SHORT
+    found[~np.isin(chrom, store.chromosomes)] = ELSEWHERE
+    return found
 
 
 def _of_bins(genes: pd.DataFrame, values: Mapping[str, np.ndarray], resolution: int) -> np.ndarray:
