@@ -12,8 +12,10 @@ from chromweave.data import build as building
 from chromweave.data.transforms import WindowTransform
 from chromweave.errors import ChromosomeError, ConfigError, DataError, ModelError, OutputError
 from chromweave.genome import Assembly, Interval
+from chromweave.progress import reporting
 from chromweave.workflows.prediction import SCALE, predict_contacts, predicted_band
 from chromweave.workflows.stitching import Tiling, taper
+from tests.fakes_experiments import News
 from tests.fakes_tasks import (
     BINS,
     DARK,
@@ -120,6 +122,21 @@ def test_values_become_contacts_at_their_distance(store):
     assert (found.bin2 - found.bin1).max() == 4 + BINS - 2
 
 
+def test_pixels_of_exactly_0_are_counted_as_the_file_does_not_keep_them(store, tmp_path):
+    """Nothing is expected one bin off the diagonal, where chr2 has 19 pixels; it has 105 within 5 bins."""
+    transform = WindowTransform(tracks=("DNase",), contacts="observed_expected")
+    network = PairsOfBins(factor=0.0)
+    model = fake_model("contacts", network, transform=transform, expected=[9.0, 0.0, 3.0])
+    news = News()
+    with reporting(news):
+        done = predict_contacts(
+            tmp_path / "p.mcool", model=model, store=store, chroms=["chr2"], max_distance=5000
+        )
+    assert (done.pixels, done.zeros) == (105, 19)
+    assert cooler.Cooler(f"{done.path}::resolutions/1000").info["nnz"] == 105 - 19
+    assert news.lines[-1].endswith("p.mcool (105 pixels of 1,000 bp, 19 of them exactly 0)")
+
+
 @pytest.fixture(scope="module")
 def written(store, tmp_path_factory):
     """A map of all chromosomes as a file, and what was said of it."""
@@ -146,6 +163,7 @@ def test_the_file_holds_the_map(store, written):
     assert np.isnan(weight[dark]).all()
     assert (weight[~dark] == 1).all()
     assert done.pixels == len(found.value) + len(predicted_band(model, store, "chr2").value)
+    assert (done.zeros, fine.info["nnz"]) == (0, done.pixels)
     coarse = cooler.Cooler(f"{done.path}::resolutions/5000").matrix(balance=False).fetch("chr1")
     first = np.triu(found.square(0, 5)).sum()
     assert coarse[0, 0] == pytest.approx(first)

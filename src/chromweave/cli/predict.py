@@ -60,6 +60,7 @@ def contacts(
             "file": str(done.path),
             "chromosomes": list(done.chromosomes),
             "pixels": done.pixels,
+            "exactly_zero": done.zeros,
             "resolutions": list(done.resolutions),
             "max_distance": done.max_distance,
             "step": done.step,

@@ -69,8 +69,9 @@ class ContactPrediction:
         The `.mcool`.
     chromosomes
         Those with a map.
-    pixels
-        Of the finest resolution.
+    pixels, zeros
+        Of the finest resolution, and how many of these are exactly 0: values below 0 become 0, and a cooler
+        does not keep such pixels.
     resolutions
         In bp.
     max_distance, step
@@ -80,6 +81,7 @@ class ContactPrediction:
     path: Path
     chromosomes: tuple[str, ...]
     pixels: int
+    zeros: int
     resolutions: tuple[int, ...]
     max_distance: int
     step: int
@@ -132,12 +134,14 @@ def predict_contacts(
     (opened,) = open_stores(store)
     plan = _plan(task, opened, max_distance, step)
     names = task.long_enough(opened, chroms)
-    resolution, done = task.given.resolution, []
+    resolution, pixels, zeros = task.given.resolution, 0, 0
 
     def maps() -> Iterator[tuple[str, ComputedMap]]:
+        nonlocal pixels, zeros
         for chrom in names:
             found = _band(task, opened, chrom, plan, None, batch_size, None)
-            done.append(len(found.value))
+            pixels += len(found.value)
+            zeros += int((found.value == 0).sum())
             yield chrom, ComputedMap(*found)
 
     # Some readers (hictk) see no contacts where a chromosome is a single bin.
@@ -147,11 +151,12 @@ def predict_contacts(
     write_predicted_mcool(
         out, maps(), opened.assembly, resolutions, metadata=_metadata(task, opened, plan)
     )  # fmt: skip
-    notify(f"predicted map: {out}")
+    notify(f"predicted map: {out} ({pixels:,} pixels of {resolution:,} bp, {zeros:,} of them exactly 0)")
     return ContactPrediction(
         Path(out),
         tuple(names),
-        sum(done),
+        pixels,
+        zeros,
         resolutions,
         plan.distance * resolution,
         plan.tiling.step * resolution,
