@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 
 from chromweave.analysis.reference import cooltools_module
-from chromweave.errors import ChromosomeError, ConfigError, DataError, OutputError
+from chromweave.errors import AssemblyError, ChromosomeError, ConfigError, DataError, OutputError
 from chromweave.genome import Assembly
-from chromweave.io.contact_export import ComputedMap, write_cool, write_predicted_mcool
+from chromweave.io.contact_export import (
+    PREDICTED,
+    ComputedMap,
+    assembly_of_predicted,
+    write_cool,
+    write_predicted_mcool,
+)
 from chromweave.io.contacts import open_contacts
 
 FINE = 5_000
@@ -133,6 +139,43 @@ def test_it_goes_through_a_store_and_comes_back(mcool, tmp_path):
         back, expected = layer.dense(weight="default"), dense(given)
         inside = np.abs(np.subtract.outer(*[np.arange(len(expected))] * 2)) < 30
         np.testing.assert_allclose(back[inside], expected[inside], rtol=1e-6)
+
+
+def small(path, assembly=TOY, **metadata):
+    """Chromosome 3 alone; all of the assembly's are in the bin table."""
+    write_predicted_mcool(path, {"chr3": MAPS["chr3"]}, assembly, [FINE, 10_000], metadata=metadata)
+    return path
+
+
+def test_the_assembly_is_in_the_file(tmp_path):
+    path = small(tmp_path / "p.mcool", kind=PREDICTED)
+    for source in (path, f"{path}::resolutions/10000"):
+        found = assembly_of_predicted(source)
+        assert found == TOY
+        assert list(found.chromosomes) == list(TOY.chromosomes)
+
+
+def test_only_of_a_predicted_map_the_assembly_is_taken_from_the_file(tmp_path):
+    assert assembly_of_predicted(small(tmp_path / "other.mcool", kind="merged maps")) is None
+    assert assembly_of_predicted(small(tmp_path / "bare.mcool")) is None
+    known = Assembly("hg38", dict(TOY.chromosomes))  # whose lengths are others
+    assert assembly_of_predicted(small(tmp_path / "known.mcool", known, kind=PREDICTED)) is None
+    (tmp_path / "a.hic").write_bytes(b"HIC\0\5\0\0\0")
+    assert assembly_of_predicted(tmp_path / "a.hic") is None
+
+
+def test_a_store_of_a_predicted_map_has_the_assembly_of_the_map(tmp_path, heard):
+    from chromweave.data.build import build
+
+    path = small(tmp_path / "p.mcool", kind=PREDICTED)
+    store = build(tmp_path / "p.store", contacts=path, resolutions=[FINE], max_distance=150_000)
+    assert (store.assembly, store.chromosomes) == (TOY, ("chr3",))
+    assert f"{path}: is a predicted map, and of the assembly toy of the store it was predicted for." in heard
+    other = Assembly("other", {"chr3": 201_001})
+    with pytest.raises(AssemblyError, match="chr3 is 201,000 bp long, but 201,001 bp in other"):
+        build(tmp_path / "q.store", contacts=path, resolutions=[FINE], assembly=other)
+    with pytest.raises(AssemblyError, match=r"bare\.mcool: the assembly is not recognised"):
+        build(tmp_path / "q.store", contacts=small(tmp_path / "bare.mcool"), resolutions=[FINE])
 
 
 def test_chromosomes_one_at_a_time_and_in_any_pixel_order(mcool, tmp_path):

@@ -193,16 +193,15 @@ def test_cooltools_reads_the_file(written):
 
 
 def test_build_reads_the_file(store, written, tmp_path):
-    sizes = tmp_path / "places.chrom.sizes"
-    sizes.write_text("".join(f"{chrom}\t{length}\n" for chrom, length in PLACES.chromosomes.items()))
+    """And takes the assembly, which no name stands for, from it."""
     again = building.build(
         tmp_path / "again.store",
         contacts=str(written[0].path),
         tracks={},
         resolutions=[1000],
-        assembly=Assembly.from_chrom_sizes(sizes),
         max_distance=11_000,
     )
+    assert again.assembly == store.assembly == PLACES
     found = predicted_band(written[1], store, "chr2")
     stored = again.layer("chr2", 1000).dense(weight="weight")
     known = np.isfinite(found.square(0, 20))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import (
+    AssemblyError,
     ChromosomeError,
     ConfigError,
     DataError,
@@ -60,7 +61,8 @@ def build(
     resolutions
         Contact layers to store, bp.
     assembly
-        Name, ``chrom.sizes`` file or value; recognised from the map's chromosome lengths if not given.
+        Name, ``chrom.sizes`` file or value; recognised from the map's chromosome lengths if not given, and
+        taken from a map of ``predict contacts``, which holds the one of the store it was predicted for.
     chroms
         Chromosomes to store; those with contacts (or a track) if not given, without the mitochondrial one.
     max_distance
@@ -211,9 +213,17 @@ def _check_track_names(tracks: Mapping[str, str | Path]) -> None:
 
 
 def _open_contacts(path: str | Path, assembly: Assembly | str | None) -> ContactSource:
+    from ..io.contact_export import assembly_of_predicted
     from ..io.contacts import open_contacts
 
-    return open_contacts(path, assembly)
+    try:
+        return open_contacts(path, assembly)
+    except AssemblyError:
+        own = assembly_of_predicted(path) if assembly is None else None
+        if own is None:
+            raise
+    notify(f"{path}: is a predicted map, and of the assembly {own.name} of the store it was predicted for.")
+    return open_contacts(path, own)
 
 
 def _open_tracks(tracks: Mapping[str, str | Path], assembly: Assembly) -> list[TrackSource]:

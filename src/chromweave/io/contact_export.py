@@ -6,17 +6,21 @@ A `weight` of 1 marks every bin that has values, NaN every other one, so that pr
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import ConfigError, DataError
+from ..errors import AssemblyError, ConfigError, DataError
 from ..files import atomic_path
 from ..genome import Assembly, Binning
 
-__all__ = ["ComputedMap", "write_cool", "write_predicted_mcool"]
+__all__ = ["PREDICTED", "ComputedMap", "assembly_of_predicted", "write_cool", "write_predicted_mcool"]
+
+PREDICTED = "predicted contact map"
+"""What a predicted map's metadata say under ``kind``."""
 
 _PIXELS_AT_ONCE = 5_000_000
 # What `cooler balance` declares by default: measured and predicted maps are then scored on the same pixels.
@@ -144,6 +148,45 @@ def write_cool(
         valid = _create(str(temporary), pieces, binning, metadata, path)
         with h5py.File(temporary, "r+") as file:
             _write_weight(file, valid, binning)
+
+
+def assembly_of_predicted(path: str | Path) -> Assembly | None:
+    """The assembly of a map that :func:`write_predicted_mcool` wrote, which is all in the file.
+
+    Parameters
+    ----------
+    path
+        File, or cooler URI.
+
+    Returns
+    -------
+    Assembly or None
+        By the file's name of it, with the chromosomes of the bin table. None where the metadata do not say
+        :data:`PREDICTED`, or the name is of a built-in assembly: its lengths are known.
+    """
+    import h5py
+
+    file, _, group = str(path).partition("::")
+    if not h5py.is_hdf5(file):
+        return None
+    with h5py.File(file, "r") as handle:
+        found = handle[group or "/"]
+        if "resolutions" in found:
+            found = next(iter(found["resolutions"].values()))
+        metadata = json.loads(found.attrs.get("metadata", "null"))
+        name = str(found.attrs.get("genome-assembly", ""))
+        if not isinstance(metadata, dict) or metadata.get("kind") != PREDICTED or not name or _is_known(name):
+            return None
+        names = [chrom.decode() for chrom in found["chroms/name"][:]]
+        return Assembly(name, dict(zip(names, found["chroms/length"][:].tolist(), strict=True)))
+
+
+def _is_known(name: str) -> bool:
+    try:
+        Assembly.named(name)
+    except AssemblyError:
+        return False
+    return True
 
 
 def _ascending(resolutions: Sequence[int], path: Path) -> list[int]:

@@ -16,7 +16,7 @@ from ..data.store import RegionStore
 from ..errors import ConfigError
 from ..files import sha256
 from ..genome import Interval
-from ..io.contact_export import ComputedMap, write_predicted_mcool
+from ..io.contact_export import PREDICTED, ComputedMap, write_predicted_mcool
 from ..progress import notify
 from ..provenance import describe_process
 from ..training.checkpoint import CONFIG, LoadedModel
@@ -270,7 +270,7 @@ def _metadata(task: TaskModel, store: RegionStore, plan: _Plan) -> dict[str, Any
     given, process = task.given, describe_process()
     weights = Path(task.name) / CONFIG
     about = {
-        "kind": "predicted contact map",
+        "kind": PREDICTED,
         "model": task.name,
         "model_sha256": sha256(weights) if weights.is_file() else None,
         "store": str(store.path),
