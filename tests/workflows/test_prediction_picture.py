@@ -1,10 +1,13 @@
 """What a picture of a predicted map shows: the file's values, the balanced map, signals of the region."""
 
+import cooler
+import hictkpy
 import numpy as np
+import pandas as pd
 import pytest
 
 from chromweave.data.layers import TRACK_WIDTH
-from chromweave.errors import ChromosomeError, ConfigError, DataError
+from chromweave.errors import ChromosomeError, ConfigError, DataError, WeightError
 from chromweave.io.contact_export import ComputedMap, write_predicted_mcool
 from chromweave.workflows import prediction_picture
 from chromweave.workflows.prediction_picture import picture_of_prediction
@@ -112,3 +115,47 @@ def test_what_is_not_there_is_said(place, tmp_path, more, error, said):
     with pytest.raises(error, match=said):
         picture(place, tmp_path / "a.png", "both.store", **more)
     assert not list(tmp_path.iterdir())
+
+
+def unbalanced(folder, name):
+    """Counts of chromosome 1 as a .cool or .mcool file, and its URI."""
+    bins = cooler.binnify(pd.Series(dict(PLACES.chromosomes), dtype="int64"), RESOLUTION)
+    i, j = np.triu_indices(N)
+    counts = np.random.default_rng(0).poisson(20, len(i)) + 1
+    cooler.create_cooler(
+        f"{folder}/m.cool", bins, pd.DataFrame({"bin1_id": i, "bin2_id": j, "count": counts})
+    )
+    if name == "m.mcool":
+        cooler.zoomify_cooler(f"{folder}/m.cool", f"{folder}/m.mcool", [RESOLUTION], chunksize=1000)
+    return folder / name, f"{folder / name}{'::resolutions/1000' if name == 'm.mcool' else ''}"
+
+
+@pytest.mark.parametrize("name", ["m.cool", "m.mcool"])
+def test_an_unbalanced_map_is_balanced_first(place, tmp_path, drawn, name):
+    """Which the sentence says how to do; and then it is drawn."""
+    path, uri = unbalanced(tmp_path, name)
+    given = {"store": place / "tracks.store", "region": "chr1:5,000-25,000"}
+    sentence = (
+        f"{path}: has no balancing weights 'weight' at 1,000 bp, as every map of predict contacts has; .* "
+        rf"\(cooler balance {uri}\), or build a store .*--contacts {path}\)"
+    )
+    with pytest.raises(WeightError, match=sentence):
+        picture_of_prediction(tmp_path / "a.png", predicted=path, **given)
+    assert not (tmp_path / "a.png").exists()
+    one = cooler.Cooler(uri)
+    with one.open("r+") as group:
+        group["bins"]["weight"] = np.full(one.info["nbins"], 0.1)
+    picture_of_prediction(tmp_path / "a.png", predicted=path, **given)
+    raw = one.matrix(balance=False)[5:25, 5:25]
+    np.testing.assert_allclose(drawn["prediction"], raw / 100)
+
+
+def test_a_hic_file_without_weights_is_built_into_a_store(place, tmp_path):
+    path = tmp_path / "m.hic"
+    with hictkpy.hic.FileWriter(path, dict(PLACES.chromosomes), [RESOLUTION], assembly="places") as writer:
+        writer.add_pixels(pd.DataFrame({"bin1_id": [1, 2], "bin2_id": [3, 3], "count": [4.0, 5.0]}))
+    with pytest.raises(WeightError, match=r"m\.hic: .* was measured, build a store with it") as caught:
+        picture_of_prediction(
+            tmp_path / "a.png", predicted=path, store=place / "tracks.store", region="chr1:0-9,000"
+        )
+    assert "cooler" not in str(caught.value)

@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from ..errors import ConfigError
+from ..errors import ConfigError, WeightError
 from ..evaluation.metrics import observed_over_expected
 from ..files import atomic_path
 from ..genome import Interval
-from ..io.contacts import open_contacts
+from ..io.contacts import ContactSource, open_contacts
 from ..io.pixels import Pixels
 from ..plot.predicted import prediction_figure
 from ..plot.style import image_bytes
@@ -21,6 +21,8 @@ from .model_input import StoreLike, open_stores
 from .region_signals import region_signals
 
 __all__ = ["picture_of_prediction"]
+
+_WEIGHT = "weight"
 
 
 def picture_of_prediction(
@@ -54,6 +56,8 @@ def picture_of_prediction(
     ------
     ConfigError
         The region is too short to show anything.
+    WeightError
+        The map has no balancing weights, which those of ``predict contacts`` have.
     ChromosomeError, DataError, FileFormatError
         The region, a track or the file are not there.
     """
@@ -64,9 +68,10 @@ def picture_of_prediction(
     first, last = place.start // resolution, -(-place.end // resolution)
     if last - first < 3:
         raise ConfigError(f"{place}: is shorter than three bins of {resolution:,} bp; show a longer stretch.")
+    _require_weights(source, resolution)
     pixels = source.counts(place.chrom, resolution)
     farthest = int((pixels.bin2 - pixels.bin1).max(initial=0)) + 1
-    weight = source.weight(place.chrom, resolution, "weight", "multiplicative").values
+    weight = source.weight(place.chrom, resolution, _WEIGHT, "multiplicative").values
     maps = [_square(pixels, first, last, farthest, weight)]
     if resolution in opened.resolutions:
         layer = opened.layer(place.chrom, resolution)
@@ -89,6 +94,22 @@ def picture_of_prediction(
     with atomic_path(out) as temporary:
         temporary.write_bytes(image_bytes(figure))
     notify(f"picture: {out}")
+
+
+def _require_weights(source: ContactSource, resolution: int) -> None:
+    """Refuse a map that was measured and never balanced."""
+    if _WEIGHT in source.weight_names(resolution):
+        return
+    remedy = (
+        f"build a store with it (chromweave build --contacts {source.path}), which is then drawn as measured"
+    )
+    if source.container != "hic":
+        uri = f"{source.path}::resolutions/{resolution}" if source.container == "mcool" else source.path
+        remedy = f"balance it first (cooler balance {uri}), or {remedy}"
+    raise WeightError(
+        f"{source.path}: has no balancing weights {_WEIGHT!r} at {resolution:,} bp, as every map of predict "
+        f"contacts has; give such a one. If this one was measured, {remedy}."
+    )
 
 
 def _square(pixels: Pixels, first: int, last: int, farthest: int, weight: np.ndarray) -> np.ndarray:
