@@ -141,7 +141,7 @@ def test_options_reach_the_library(place, here, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("model", "windows", "options", "sentence"),
     [
-        ("{here}/pre", "loops", {}, "holds a 'mixhic-pretrain' model; give a run folder of finetune."),
+        ("{here}/pre", "loops", {}, "is a model of pretrain; give a run folder of finetune."),
         ("none", "loops", {}, "none: is no model folder"),
         ("{here}/coarse", "loops", {}, "a.store: has no layer of 10,000 bp"),
         ("{here}/other", "loops", {}, "a.store: lacks the track H3K27ac"),
@@ -151,7 +151,7 @@ def test_options_reach_the_library(place, here, monkeypatch, capsys):
         ("expression_model", "maps_a", {}, "maps_a.parquet: has windows off the diagonal"),
         ("map_model", "maps_a", {"trivial_store": "{place}/b.store"}, "give both, or neither"),
         ("map_model", "maps_a", {"beside": "model={place}/map_model"}, "a row is called 'model' already"),
-        ("map_model", "maps_a", {"beside": "x={place}/loop_model"}, "holds a 'mixhic-loops' model"),
+        ("map_model", "maps_a", {"beside": "x={place}/loop_model"}, "is a model of finetune --task loops"),
         ("map_model", "maps_a", {"block": 0}, "block must be at least 1"),
         ("map_model", "maps_a", {"split": "train"}, "--split"),
     ],

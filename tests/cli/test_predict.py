@@ -84,13 +84,16 @@ def test_loops(here, capsys, tmp_path):
         (["contacts", "p.mcool", "--model", "{here}/maps", "--chrom", "chrQ"], "chrQ"),
         (["contacts", "p.mcool", "--model", "{here}/maps", "--step", "1500"], "multiple of the bins' 1,000"),
         (["contacts", "p.mcool", "--model", "{here}/maps", "--max-distance", "50000"], "15,000 bp at most"),
-        (["contacts", "p.mcool", "--model", "{here}/loops"], "holds a 'mixhic-loops' model"),
+        (["contacts", "p.mcool", "--model", "{here}/loops"], "is a model of finetune --task loops"),
         (["contacts", "p.mcool"], "--model"),
         (
             ["loops", "p.bedpe", "--model", "{here}/loops", "--loops", "none.bedpe"],
             "none.bedpe: no such file",
         ),
-        (["loops", "p.bedpe", "--model", "{here}/maps", "--loops", "none.bedpe"], "'mixhic-contacts' model"),
+        (
+            ["loops", "p.bedpe", "--model", "{here}/maps", "--loops", "none.bedpe"],
+            "is a model of finetune --task contacts",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(here, words, sentence, capsys, tmp_path):

@@ -101,12 +101,10 @@ def tuned(place, run, pretrained, store=None, windows=None):
 
 def test_a_pre_trained_model_has_no_task(place, tmp_path):
     untrained(tmp_path / "pre", "pretrain")
-    with pytest.raises(
-        ModelError, match=r"/pre: holds a 'mixhic-pretrain' model; give a run folder of finet"
-    ):
+    with pytest.raises(ModelError, match="/pre: is a model of pretrain; give a run folder of finetune"):
         evaluated(place, tmp_path / "out", model=tmp_path / "pre")
     with pytest.raises(
-        ModelError, match=r"loop_model: holds a 'mixhic-loops' model; give a run folder of pr"
+        ModelError, match=r"loop_model: is a model of finetune --task loops; give .* of pretrain"
     ):
         tuned(place, tmp_path / "out", place / "loop_model")
     assert not (tmp_path / "out").exists()

@@ -259,7 +259,9 @@ def test_a_split_without_windows(place, tmp_path, left_out, sentence):
 
 
 def test_a_model_of_another_task(place):
-    with pytest.raises(ModelError, match="map_model: holds a 'mixhic-contacts' model"):
+    with pytest.raises(
+        ModelError, match=r"map_model: is a model of finetune --task contacts; .* finetune --task loops"
+    ):
         opened(place, model=place / "map_model")
 
 

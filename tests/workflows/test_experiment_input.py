@@ -77,7 +77,9 @@ def test_from_scratch_means_the_same_network_and_input(tmp_path):
     contacts = alike(FinetuneConfig.preset("tiny", "contacts"), "contacts", source)
     assert contacts.transform.contacts == "observed_expected"
     other = fake_run(tmp_path / "loops", "mixhic-loops")
-    with pytest.raises(ModelError, match="holds a 'mixhic-loops' model; give a run folder of pretrain"):
+    with pytest.raises(
+        ModelError, match="is a model of finetune --task loops; give a run folder of pretrain"
+    ):
         alike(CONFIG, "loops", other)
 
 

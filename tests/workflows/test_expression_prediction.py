@@ -218,7 +218,7 @@ def test_what_does_not_fit_is_refused(store, tmp_path):
     no_signal = fake_model("expression", EachBin())
     more = cage(tracks=("ATAC", "H3K27ac"))
     for error, message, changes in (
-        (ModelError, "'mixhic-contacts'; needed is 'mixhic-expression'", {"model": contacts}),
+        (ModelError, "of finetune --task contacts; .* --task expression", {"model": contacts}),
         (ModelError, "names no signal", {"model": no_signal}),
         (ModelError, "lacks the track H3K27ac", {"model": more}),
         (ChromosomeError, "chr7", {"chroms": ["chr7"]}),

@@ -475,7 +475,9 @@ def test_what_is_no_task_is_refused(place, tmp_path):
 
 
 def test_a_task_starts_from_no_other_task(place, contacts, tmp_path):
-    with pytest.raises(ModelError, match="holds a 'mixhic-contacts' model; give a run folder of pretrain"):
+    with pytest.raises(
+        ModelError, match="is a model of finetune --task contacts; give a run folder of pretrain"
+    ):
         tune(place, tmp_path / "r", "expression", pretrained=contacts.run)
 
 

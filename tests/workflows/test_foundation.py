@@ -334,7 +334,9 @@ def test_a_bad_window_is_named(place, tmp_path):
 def test_wrong_models_and_folders_are_refused(place, pretrained, finetuned, tmp_path):
     table = read_windows(place / "loops.parquet")
     both = {"stores": place / "a.store", "windows": place / "loops.parquet", "config": FINETUNE}
-    with pytest.raises(ModelError, match="holds a 'mixhic-pretrain' model; needed is one of: mixhic-loops"):
+    with pytest.raises(
+        ModelError, match="is a model of pretrain; give a run folder of finetune --task loops"
+    ):
         score_windows(pretrained.run, place / "a.store", table)
     with pytest.raises(ModelError, match="give a run folder of pretrain"):
         finetune(tmp_path / "r", pretrained=finetuned.run, **both)

@@ -15,7 +15,8 @@ from chromweave.errors import ConfigError, ModelError
 from chromweave.models.mixhic import MixHicConfig, MixHicPretrain
 from chromweave.models.tasks import ContactModel, ExpressionModel, LoopModel
 from chromweave.training.checkpoint import ModelDescription, save_model
-from chromweave.workflows.networks import LOOPS, PRETRAIN, TASKS, build_network, load, load_task
+from chromweave.workflows.graph_training import KIND as GRAPH
+from chromweave.workflows.networks import LOOPS, PRETRAIN, TASKS, build_network, load, load_task, made_by
 
 CONFIG = MixHicConfig(channels=8, heads=1, depth=1, window_bins=16, positions=1600, n_tracks=3)
 
@@ -31,10 +32,23 @@ def test_both_kinds_come_back(tmp_path):
     assert load(tmp_path / "p").network.config == CONFIG
     loops = load_task(tmp_path / "l", "loops").network
     assert (loops.config, loops.mode, loops.probe) == (CONFIG, "infer_map", False)
-    with pytest.raises(ModelError, match="needed is one of: mixhic-loops"):
+    with pytest.raises(ModelError, match=r"/p: is a model of pretrain; give a run .* finetune --task loops"):
         load_task(tmp_path / "p", "loops")
-    with pytest.raises(ModelError, match="holds a 'mixhic-loops' model; needed is one of: mixhic-contacts"):
+    with pytest.raises(
+        ModelError, match=r"/l: is a model of finetune --task loops; .* finetune --task contacts"
+    ):
         load_task(tmp_path / "l", "contacts")
+
+
+def test_models_of_other_commands_are_named_by_these(tmp_path):
+    """Not by the names of kinds in the file, which a user has never typed."""
+    save(tmp_path / "g", MixHicPretrain(CONFIG), GRAPH)
+    with pytest.raises(
+        ModelError, match="/g: is a model of graph train; give a run folder of pretrain or fine"
+    ):
+        load(tmp_path / "g")
+    assert [made_by(kind) for kind in TASKS.values()] == [f"finetune --task {task}" for task in TASKS]
+    assert made_by("else") == "another kind ('else')"
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,9 @@ def test_what_does_not_fit_is_refused(store, tmp_path):
     path, out = tmp_path / "pairs.bedpe", tmp_path / "out.bedpe"
     path.write_text(lines(anchors("chr1", 20, 9)))
     model = fake_model("loops", CentreOfBins())
-    with pytest.raises(ModelError, match="'mixhic-expression'; needed is 'mixhic-loops'"):
+    with pytest.raises(
+        ModelError, match=r"at hand: is a model of finetune --task expression; .* of finetune --task loops"
+    ):
         predict_loops(out, model=fake_model("expression", EachBin()), store=store, loops=path)
     with pytest.raises(ModelError, match="has no layer of 1,000 bp"):
         predict_loops(out, model=fake_model("loops", CentreOfBins(), mode="bimodal"), store=store, loops=path)

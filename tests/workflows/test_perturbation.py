@@ -339,7 +339,7 @@ def test_models_and_stores_that_do_not_fit_are_refused(store, tmp_path):
     with pytest.raises(ModelError, match="is of places, and the model at hand reads hg19"):
         refused(store, tmp_path, replace(model, description=replace(model.description, data=other)))
     kind = replace(model.description, kind="mixhic-pretrain")
-    with pytest.raises(ModelError, match="which predicts nothing"):
+    with pytest.raises(ModelError, match="is one of pretrain, which predicts nothing"):
         refused(store, tmp_path, replace(model, description=kind))
     with pytest.raises(ModelError, match="lacks the track CAGE"):
         refused(store, tmp_path, contact_model(WindowTransform(tracks=("ATAC", "CAGE"), clip=1.0)))

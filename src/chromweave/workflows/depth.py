@@ -31,7 +31,7 @@ from .experiments import Arm, Bench, Fitting, Verbs, consecutive, open_bench
 from .finetuning import Task
 from .foundation_settings import FinetuneConfig
 from .model_input import open_stores
-from .networks import TASKS
+from .networks import TASKS, wrong_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,7 +166,7 @@ def _task(models: Sequence[str | Path]) -> Task:
     for run in models:
         kind = read_description(run).kind
         if kind not in tasks:
-            raise ModelError(f"{run}: holds a {kind!r} model; give a run folder of finetune.")
+            raise wrong_kind(run, kind, "finetune")
         found[tasks[kind]] = run
     if len(found) != 1:
         said = ", ".join(f"{run}: {task}" for task, run in found.items()) or "none is given"

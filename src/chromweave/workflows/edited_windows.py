@@ -23,7 +23,7 @@ from .contact_scale import ContactScale
 from .finetuning import Task
 from .inference import Change, TaskModel, bins_with_data
 from .model_input import StoreLike, open_stores
-from .networks import TASKS, load_task
+from .networks import TASKS, load_task, made_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -243,7 +243,7 @@ def _loaded(model: str | Path | LoadedModel) -> tuple[LoadedModel, Task]:
     tasks: Mapping[str, Task] = {kind: cast("Task", task) for task, kind in TASKS.items()}
     if kind not in tasks:
         raise ModelError(
-            f"the model {'at hand' if isinstance(model, LoadedModel) else model} is of the kind {kind!r}, "
+            f"the model {'at hand' if isinstance(model, LoadedModel) else model} is one of {made_by(kind)}, "
             f"which predicts nothing; give one that was fine-tuned for {', '.join(TASKS)}."
         )
     return (model if isinstance(model, LoadedModel) else load_task(model, tasks[kind])), tasks[kind]

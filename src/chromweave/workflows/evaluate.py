@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..data.store import RegionStore
-from ..errors import ConfigError, ModelError
+from ..errors import ConfigError
 from ..evaluation.matching import match_loops, shifted_control
 from ..genome import Interval
 from ..io.intervals import read_bedpe
@@ -20,7 +20,7 @@ from .evaluate_expression import TRIVIAL_EXPRESSION_ROWS, evaluate_expression
 from .evaluate_loops import TRIVIAL_LOOP_ROWS, evaluate_loops
 from .evaluation_rows import EvaluateConfig, EvaluationRequest
 from .model_input import StoreLike, open_stores
-from .networks import TASKS
+from .networks import TASKS, wrong_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +89,7 @@ def evaluate(
     kind = read_description(model).kind
     tasks = {of: task for task, of in TASKS.items()}
     if kind not in tasks:
-        raise ModelError(f"{model}: holds a {kind!r} model; give a run folder of finetune.")
+        raise wrong_kind(model, kind, "finetune")
     if taken := sorted(set(beside or ()) & _ROWS):
         raise ConfigError(f"a row is called {taken[0]!r} already; name the model beside it otherwise.")
     request = EvaluationRequest(

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from ..data.store import RegionStore
 from ..data.windows import read_windows
-from ..errors import ConfigError, DataError, ModelError
+from ..errors import ConfigError, DataError
 from ..models.tasks import reads_tracks
 from ..training.checkpoint import CONFIG, read_description
 from .finetuning import Task
 from .foundation_settings import FinetuneConfig, PretrainConfig
 from .model_input import ModelInput, shared_tracks
-from .networks import PRETRAIN, TASKS, network_config
+from .networks import PRETRAIN, TASKS, made_by, network_config, wrong_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,7 @@ def alike(config: FinetuneConfig, task: Task, pretrained: str | Path) -> Finetun
     """
     before = read_description(pretrained)
     if before.kind != PRETRAIN:
-        raise ModelError(f"{pretrained}: holds a {before.kind!r} model; give a run folder of pretrain.")
+        raise wrong_kind(pretrained, before.kind, made_by(PRETRAIN))
     given = ModelInput.parse(before.data, f"{pretrained}: {CONFIG}")
     return config.after(network_config(before.model), given.transform, task)
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from .. import config as configs
 from ..data.store import RegionStore
-from ..errors import ConfigError, DataError, ModelError
+from ..errors import ConfigError, DataError
 from ..evaluation.calibration import fit_temperature
 from ..evaluation.classification import auroc, average_precision
 from ..files import is_first_process
@@ -35,7 +35,7 @@ from .foundation_settings import FinetuneConfig
 from .inference import TaskModel
 from .model_card import training_data
 from .model_input import ModelInput, StoreLike, open_stores
-from .networks import LOOPS, PRETRAIN, TASKS, build_network, network_config
+from .networks import LOOPS, PRETRAIN, TASKS, build_network, made_by, network_config, wrong_kind
 from .training_runs import (
     Paths,
     RunWindows,
@@ -241,7 +241,7 @@ def _settled(
 def _pretrained(path: str | Path) -> ModelDescription:
     description = read_description(path)
     if description.kind != PRETRAIN:
-        raise ModelError(f"{path}: holds a {description.kind!r} model; give a run folder of pretrain.")
+        raise wrong_kind(path, description.kind, made_by(PRETRAIN))
     return description
 
 

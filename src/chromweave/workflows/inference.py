@@ -19,7 +19,7 @@ from ..models.tasks import reads_map, reads_tracks
 from ..progress import notify, track
 from ..training.checkpoint import CONFIG, LoadedModel
 from .model_input import ModelInput
-from .networks import TASKS, load_task
+from .networks import TASKS, load_task, made_by, wrong_kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ class TaskModel:
         name = "at hand" if at_hand else str(model)
         kind, described = loaded.description.kind, loaded.description.model
         if kind != TASKS[task]:
-            raise ModelError(f"the model {name} is of the kind {kind!r}; needed is {TASKS[task]!r}.")
+            raise wrong_kind(f"the model {name}", kind, made_by(TASKS[task]))
         if "mode" not in described:
             raise ModelError(f"the model {name}: its {CONFIG} lacks the mode; it is damaged.")
         mode = described["mode"]

@@ -19,7 +19,7 @@ from .._version import __version__
 from ..errors import ConfigError, ModelError
 from ..models.mixhic import MixHicConfig, MixHicPretrain
 from ..models.tasks import ContactModel, ExpressionModel, LoopModel
-from ..training.checkpoint import CONFIG, WEIGHTS, LoadedModel, load_model
+from ..training.checkpoint import CONFIG, WEIGHTS, LoadedModel, load_model, read_description
 
 __all__ = [
     "CARD",
@@ -32,15 +32,42 @@ __all__ = [
     "first_line",
     "load",
     "load_task",
+    "made_by",
     "network_config",
+    "wrong_kind",
 ]
 
 PRETRAIN, LOOPS, CONTACTS = "mixhic-pretrain", "mixhic-loops", "mixhic-contacts"
 EXPRESSION = "mixhic-expression"
 TASKS = {"loops": LOOPS, "contacts": CONTACTS, "expression": EXPRESSION}
 """What a model can be fine-tuned for, and the kind of model that it then is."""
+_COMMANDS = {
+    PRETRAIN: "pretrain",
+    **{kind: f"finetune --task {task}" for task, kind in TASKS.items()},
+    "graph-vgae": "graph train",
+}
 CARD = "README.md"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def made_by(kind: str) -> str:
+    """The command that makes models of a kind, as a message names it."""
+    return _COMMANDS.get(kind, f"another kind ({kind!r})")
+
+
+def wrong_kind(model: str | Path, kind: str, wanted: str) -> ModelError:
+    """The error of a model of one kind where that of another is needed, in the words of the command line.
+
+    Parameters
+    ----------
+    model
+        Its folder, or what it is called.
+    kind
+        What it is.
+    wanted
+        The command, or commands, whose model is needed.
+    """
+    return ModelError(f"{model}: is a model of {made_by(kind)}; give a run folder of {wanted}.")
 
 
 def _entry(model: Mapping[str, Any], name: str) -> Any:
@@ -125,10 +152,10 @@ def load(path_or_hub_id: str | Path, revision: str | None = None) -> LoadedModel
             raise ModelError(
                 f"{path_or_hub_id}: is no model on the hub, and a folder has no revisions; leave it out."
             )
-        return load_model(path_or_hub_id, _BUILDERS)
+        return _load(path_or_hub_id, _BUILDERS, "pretrain or finetune")
     folder = _fetch(str(path_or_hub_id), revision)
     try:
-        return load_model(folder, _BUILDERS)
+        return _load(folder, _BUILDERS, "pretrain or finetune")
     except ModelError as error:
         raise ModelError(f"{path_or_hub_id} on the hub: {error}") from error
 
@@ -173,4 +200,14 @@ def load_task(path: str | Path, task: str) -> LoadedModel:
     ModelError
         The folder is damaged, or holds another kind of model.
     """
-    return load_model(path, {TASKS[task]: _BUILDERS[TASKS[task]]})
+    kind = TASKS[task]
+    return _load(path, {kind: _BUILDERS[kind]}, made_by(kind))
+
+
+def _load(
+    path: str | Path, builders: Mapping[str, Callable[[Mapping[str, Any]], nn.Module]], wanted: str
+) -> LoadedModel:
+    kind = read_description(path).kind
+    if kind not in builders:
+        raise wrong_kind(path, kind, wanted)
+    return load_model(path, builders)
