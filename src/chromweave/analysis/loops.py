@@ -172,11 +172,12 @@ def _join(parts: list[Candidates]) -> Candidates:
 
 def cluster(
     found: Candidates,
-    probability: np.ndarray,
+    score: np.ndarray,
     *,
     chrom: str,
     resolution: int,
     length: int | None = None,
+    probability: np.ndarray | None = None,
     config: ClusterConfig | None = None,
 ) -> pd.DataFrame:
     """Merge scored candidates into loops, one row for each cluster.
@@ -185,47 +186,56 @@ def cluster(
     ----------
     found
         Candidates of one chromosome.
-    probability
-        Score of each candidate, 0 to 1, float (n,); NaN where none could be given (such rows are left out).
+    score
+        Of each candidate, float (n,); NaN where none could be given (such rows are left out).
     chrom
         Name of the chromosome.
     resolution
         Bin size, bp.
     length
         Length of the chromosome, bp; where given, the last bin ends there.
+    probability
+        A model's, of each candidate, float (n,), where there is a model.
     config
         How to cluster.
 
     Returns
     -------
     pandas.DataFrame
-        Columns of `schemas.LOOPS`, ordered by position; no row where nothing is left.
+        Columns of `schemas.LOOPS`, ordered by position, without q-values; no row where nothing is left.
 
     Raises
     ------
     DataError
-        There is not one probability for each candidate.
+        There is not one score for each candidate.
     """
-    probability = np.asarray(probability, dtype=np.float64)
-    if probability.shape != found.x_bins.shape:
+    score = np.asarray(score, dtype=np.float64)
+    if score.shape != found.x_bins.shape:
         raise DataError(
-            f"{len(found):,} candidates, but probabilities of shape {probability.shape}; "
-            "score every candidate."
+            f"{len(found):,} candidates, but scores of shape {score.shape}; score every candidate."
         )
-    clusters = density_clusters(found.x_bins, found.y_bins, probability, config or ClusterConfig())
-    table = _loop_table(found, probability, clusters, chrom, resolution)
+    clusters = density_clusters(found.x_bins, found.y_bins, score, config or ClusterConfig())
+    table = _loop_table(found, score, clusters, chrom, resolution)
+    if probability is not None:
+        table["probability"] = np.asarray(probability, np.float64)[_in_order(found, clusters)]
     if length is not None:
         table[["end1", "end2"]] = table[["end1", "end2"]].clip(upper=length)
     return schemas.LOOPS.check(table, f"loops of {chrom}")
 
 
+def _in_order(found: Candidates, clusters: Clusters) -> np.ndarray:
+    """Index of each cluster's representative, by position."""
+    at = clusters.representative
+    return at[np.lexsort((found.y_bins[at], found.x_bins[at]))]
+
+
 def _loop_table(
-    found: Candidates, probability: np.ndarray, clusters: Clusters, chrom: str, resolution: int
+    found: Candidates, score: np.ndarray, clusters: Clusters, chrom: str, resolution: int
 ) -> pd.DataFrame:
     import pandas as pd
 
-    order = np.lexsort((found.y_bins[clusters.representative], found.x_bins[clusters.representative]))
-    member = clusters.representative[order]
+    member = _in_order(found, clusters)
+    label = clusters.label[member]
     x, y = (bins[member].astype(np.int64) * resolution for bins in (found.x_bins, found.y_bins))
     return pd.DataFrame(
         {
@@ -236,15 +246,16 @@ def _loop_table(
             "start2": y,
             "end2": y + resolution,
             "name": np.array([f"{chrom}_loop{k + 1}" for k in range(len(member))], dtype=object),
-            "score": probability[member],
+            "score": score[member],
             "strand1": np.full(len(member), ".", dtype=object),
             "strand2": np.full(len(member), ".", dtype=object),
-            "probability": probability[member],
+            "probability": np.full(len(member), np.nan),
+            "qvalue": np.full(len(member), np.nan),
             "observed": found.count[member],
             "expected": found.expected[member],
             "oe": found.count[member] / found.expected[member],
             "distance": y - x,
-            "cluster_size": clusters.size[order],
-            "density": clusters.density[member],
+            "cluster_size": clusters.size[label],
+            "density": clusters.density[clusters.centre[label]],
         }
     )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..analysis.loops import expected_by_distance
-from ..analysis.pileup import combine_pileups, pileup
 from ..data.store import RegionStore
 from ..genome import Interval
 from ..io.export import read_embedding
@@ -31,6 +30,7 @@ from ..report.sections import (
     training_section,
 )
 from .evaluate_loops import TRIVIAL_LOOP_ROWS, headline_scores
+from .loop_pileup import loop_pileup
 from .region_signals import region_signals
 
 if TYPE_CHECKING:
@@ -209,16 +209,8 @@ def _loops(material: Material) -> Section | None:
 
 
 def _peaks(material: Material, store: RegionStore, calls: pd.DataFrame) -> Peaks | None:
-    resolution = material.config.resolution
-    weight = store.default_weight(resolution)
-    parts = [
-        pileup(store.layer(str(chrom), resolution), rows, weight=weight, seed=material.seed)
-        for chrom, rows in calls.groupby("chrom1", sort=False)
-    ]
-    if not parts:
-        return None
-    p = combine_pileups(parts)
-    if p.n == 0:
+    p = loop_pileup(store, calls, material.config.resolution, seed=material.seed)
+    if p is None:
         return None
     return Peaks(p.mean, p.control_mean, p.enrichment, p.control_enrichment, p.n, p.resolution)
 

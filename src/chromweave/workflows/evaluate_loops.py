@@ -33,7 +33,7 @@ from .evaluation_rows import (
     open_evaluation,
     write_evaluation,
 )
-from .loop_calling import score_windows
+from .loop_scores import score_windows
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,8 @@ from ..training.engine import FitResult, seeded
 from ..training.objectives import PairedPretraining
 from .finetuning import FinetuneResult, finetune
 from .foundation_settings import FinetuneConfig, LoadingConfig, LoopCallConfig, PretrainConfig
-from .loop_calling import call_loops, score_windows
+from .loop_calling import call_loops
+from .loop_scores import score_windows
 from .model_card import training_data
 from .model_input import StoreLike, open_stores
 from .networks import PRETRAIN, load

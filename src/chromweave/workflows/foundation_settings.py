@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..analysis.clustering import ClusterConfig
+from ..analysis.decoys import DecoyKind
+from ..analysis.enrichment import EnrichmentConfig
 from ..analysis.loops import CandidateConfig
 from ..data.targets import LEAST_KNOWN
 from ..data.transforms import WindowTransform, refuse_linear
@@ -257,6 +259,19 @@ def _of_task(task: str) -> Mapping[str, FitConfig]:
     return FINETUNE_FITS[task]
 
 
+FDR = 0.05
+
+# Scores that are smooth already need no neighbours, and their peak is the place.
+_PEAKS = ClusterConfig(
+    threshold=2.0,
+    min_distance_bins=-1,
+    min_neighbours=0,
+    kernel_radius=1,
+    separation=3,
+    representative="highest-score",
+)
+
+
 @dataclass(frozen=True)
 class LoopCallConfig:
     """How loops are called over a chromosome.
@@ -266,11 +281,51 @@ class LoopCallConfig:
     candidates
         Which pixels are scored.
     clusters
-        How scored pixels become loops; its threshold is on the probability.
+        How scored pixels become loops; its threshold is on the score.
     batch_size
-        Windows scored at a time.
+        Windows that a model scores at a time.
+    fdr
+        False discovery rate, by decoys; None takes every cluster, without decoys.
+    decoys
+        ``"residuals"``: each pixel's deviation from its surroundings changes places, within its distance.
+        ``"pixels"``: its value does (RefHiC, MIX-HIC).
+    rank
+        What clusters and decoys are compared by: the ``"density"`` of their centre (RefHiC, MIX-HIC) or the
+        ``"score"`` of what stands for them.
+    enrichment
+        Shape of a peak and its surroundings; by the resolution if not given.
     """
 
     candidates: CandidateConfig = field(default_factory=CandidateConfig)
     clusters: ClusterConfig = field(default_factory=ClusterConfig)
     batch_size: int = 256
+    fdr: float | None = None
+    decoys: DecoyKind = "residuals"
+    rank: Literal["density", "score"] = "density"
+    enrichment: EnrichmentConfig | None = None
+
+    def __post_init__(self) -> None:
+        if self.fdr is not None and not 0 < self.fdr < 1:
+            raise ConfigError(f"a false discovery rate lies between 0 and 1, not {self.fdr}.")
+        if self.decoys not in get_args(DecoyKind):
+            raise ConfigError(f"decoys are {' or '.join(get_args(DecoyKind))}, not {self.decoys!r}.")
+        if self.rank not in ("density", "score"):
+            raise ConfigError(f"clusters are ranked by density or score, not {self.rank!r}.")
+
+    @classmethod
+    def with_model(cls, **changes: Any) -> LoopCallConfig:
+        """For a model's probabilities, at a rate of 0.05 if no other is given; None for none."""
+        # Candidates know the least distance; clusters have none of their own.
+        defaults: dict[str, Any] = {"fdr": FDR, "clusters": ClusterConfig(min_distance_bins=-1)}
+        return cls(**(defaults | changes))
+
+    @classmethod
+    def without_model(cls, **changes: Any) -> LoopCallConfig:
+        """For scores from the map alone (standard deviations above the surroundings), likewise."""
+        defaults: dict[str, Any] = {"fdr": FDR, "clusters": _PEAKS, "rank": "score"}
+        return cls(**(defaults | changes))
+
+    def clustering(self, **changes: Any) -> LoopCallConfig:
+        """The same with other settings of `clusters`; those that are None stay."""
+        given = {name: value for name, value in changes.items() if value is not None}
+        return replace(self, clusters=replace(self.clusters, **given))

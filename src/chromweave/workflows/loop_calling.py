@@ -1,129 +1,84 @@
-"""A loop model at work: probabilities of windows, and loops of whole chromosomes."""
+"""Loops of whole chromosomes at a false discovery rate: with a model, or from the map alone."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import replace
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 
 from .. import config as configs
-from ..analysis.loops import Candidates, candidates, cluster
-from ..batch import Prediction
+from ..analysis.discoveries import target_decoy_qvalues
+from ..analysis.enrichment import EnrichmentConfig
 from ..data.store import RegionStore
-from ..errors import ModelError
-from ..files import write_json
+from ..errors import ConfigError, DataError
+from ..files import atomic_path, sha256, write_json
 from ..io.pairs import write_bedpe
-from ..progress import notify
+from ..progress import notify, track
 from ..provenance import describe_inputs, describe_process
-from ..training.checkpoint import CONFIG, LoadedModel
 from .foundation_settings import LoopCallConfig
-from .inference import TaskModel, window_table
+from .inference import TaskModel
+from .loop_pileup import draw_pileup
+from .loop_scores import LoopScorer, ModelScores, PeakScores
+from .loop_search import ChromosomeLoops, search_chromosome
 from .model_input import StoreLike, open_stores
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["call_loops", "score_windows", "temperature_of"]
-
-
-def temperature_of(task: TaskModel) -> float:
-    """What a loop model's logits are divided by, so that its probabilities are calibrated; 1 if it has none.
-
-    Raises
-    ------
-    ModelError
-        It is not above 0.
-    """
-    value = task.model.get("temperature", 1.0)
-    if not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ModelError(
-            f"the model {task.name}: its temperature is {value!r}, where a number above 0 is needed; its "
-            f"{CONFIG} is damaged."
-        )
-    return float(value)
-
-
-def score_windows(
-    model: str | Path | LoadedModel,
-    store: StoreLike,
-    table: pd.DataFrame,
-    *,
-    batch_size: int = 256,
-    description: str = "scoring windows",
-) -> np.ndarray:
-    """Calibrated probability of a loop at the centre of each window: sigmoid(logit / temperature).
-
-    Parameters
-    ----------
-    model
-        Run folder of :func:`finetune`, or the model itself.
-    store
-        Where the windows are cut from; contacts only where the model reads them, and tracks likewise.
-    table
-        :data:`schemas.WINDOWS`; labels are not looked at.
-    batch_size
-        Windows at a time.
-    description
-        What the progress bar says.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, one per row of `table`.
-
-    Raises
-    ------
-    ModelError
-        The folder holds no loop model, or the store does not fit it.
-    """
-    task = TaskModel.of(model, "loops")
-    temperature = temperature_of(task)
-    (opened,) = open_stores(store)
-    task.check(opened)
-    if not len(table):
-        return np.empty(0, np.float32)
-    if table.attrs:
-        task.given.check_windows(table, task.name)
-    answers = task.answers(task.windows(opened, table), batch_size, description)
-    return np.concatenate([_probability(answer.prediction, temperature) for answer in answers])
-
-
-def _probability(prediction: Prediction, temperature: float) -> np.ndarray:
-    assert prediction.logit is not None
-    return torch.sigmoid(prediction.logit.float() / temperature).cpu().numpy()
+__all__ = ["call_loops"]
 
 
 def call_loops(
     out: str | Path,
     *,
     store: StoreLike,
-    model: str | Path,
+    model: str | Path | None = None,
+    resolution: int | None = None,
     chroms: Sequence[str] | None = None,
     threshold: float | None = None,
     config: LoopCallConfig | None = None,
     style: Literal["bedpe", "juicebox"] = "bedpe",
+    seed: int = 0,
+    jobs: int = 1,
 ) -> pd.DataFrame:
-    """Call loops over whole chromosomes: candidate pixels, their probabilities, clusters.
+    """Call loops over whole chromosomes: candidate pixels, scores, clusters, and decoys for the error rate.
+
+    A run that was stopped goes on with the chromosome it was at, from ``OUT.parts``, which a finished run
+    leaves nothing of.
 
     Parameters
     ----------
     out
-        BEDPE file to write; settings and provenance go beside it as ``OUT.json``.
-    store, model
-        Where to call, and the run folder of :func:`finetune`.
+        BEDPE file to write. Beside it come ``OUT.json`` (settings, provenance, what each step left on each
+        chromosome) and, where there are loops enough, ``OUT.png`` with their aggregate peak.
+    store
+        Where to call.
+    model
+        Run folder of :func:`~chromweave.workflows.foundation.finetune` for loops; without it, pixels are
+        scored by how far they stand out from their surroundings.
+    resolution
+        Layer to call on, bp: a model's own; without a model the finest if not given.
     chroms
         Chromosomes; all of the store if not given.
     threshold
-        Probability above which a pixel takes part, instead of the one in `config` (0.5).
+        Score above which a pixel takes part, instead of the one in `config`.
     config
-        Candidates, clustering, batch size.
+        Candidates, clusters, error rate and decoys.
     style
         Dialect: ``"bedpe"`` for HiGlass and bioframe, or ``"juicebox"``.
+    seed
+        Of the decoys.
+    jobs
+        Chromosomes at a time, each in a process of its own.
 
     Returns
     -------
@@ -134,60 +89,196 @@ def call_loops(
     ------
     ModelError
         The folder holds no loop model, or the store does not fit it.
-    ChromosomeError
-        A chromosome is not in the store.
+    ConfigError
+        A model is asked for another resolution than its own, or there is no job to do the work.
+    ResolutionError, ChromosomeError
+        The store has no such layer or chromosome.
     """
-    import pandas as pd
-
-    config = config or LoopCallConfig()
-    if threshold is not None:
-        config = replace(config, clusters=replace(config.clusters, threshold=threshold))
+    if jobs < 1:
+        raise ConfigError(f"at least one job is needed, not {jobs}.")
     (opened,) = open_stores(store)
-    task = TaskModel.of(model, "loops")
-    task.given.check(opened, task.name)  # its map, too: candidates come from there, whatever the model reads
+    config = config or (LoopCallConfig.without_model() if model is None else LoopCallConfig.with_model())
+    config = config.clustering(threshold=threshold)
+    resolution = _layer(opened, model, resolution)
     names = [opened.require(chrom) for chrom in chroms] if chroms else list(opened.chromosomes)
-    found = [_call_chromosome(opened, chrom, task, config) for chrom in names]
-    table = pd.concat(found, ignore_index=True)
+    work = _Work(opened, None if model is None else Path(model), resolution, config, seed)
+    with _parts(Path(out), work) as parts:
+        found = dict(_each(names, work, parts, jobs))
+    table = _kept(found, config)
+    table.attrs.clear()
+    pileup = draw_pileup(f"{out}.png", opened, table, resolution, seed=seed)
     write_bedpe(out, table, style=style)
+    steps = {
+        chrom: one.steps | {"loops": int((table["chrom1"] == chrom).sum())} for chrom, one in found.items()
+    }
     write_json(
         f"{out}.json",
         {
             "kind": "loops",
             **describe_process(),
-            "assembly": task.given.assembly,
-            "resolution": task.given.resolution,
+            "assembly": opened.assembly.name,
+            "resolution": resolution,
             "chromosomes": names,
             "loops": len(table),
+            "seed": seed,
             "config": configs.to_mapping(config),
-            "inputs": describe_inputs([opened.path, Path(model) / "config.json"]),
+            "steps": steps,
+            "pileup": pileup,
+            "inputs": describe_inputs(
+                [opened.path, *([] if model is None else [Path(model) / "config.json"])]
+            ),
         },
     )
-    notify(f"{len(table):,} loops: {out}")
+    _say(out, table, steps, config)
     return table
 
 
-def _call_chromosome(store: RegionStore, chrom: str, task: TaskModel, config: LoopCallConfig) -> pd.DataFrame:
-    given = task.given
-    layer = store.layer(chrom, given.resolution)
-    weight = store.default_weight(given.resolution)
-    found = _inside(
-        candidates(layer, weight=weight, config=config.candidates), layer.n_bins, given.window_bins
-    )
-    probability = score_windows(
-        task.loaded, store, window_table(chrom, found.x_bins, found.y_bins, given.resolution),
-        batch_size=config.batch_size, description=f"scoring {len(found):,} candidates of {chrom}",
-    )  # fmt: skip
-    return cluster(
-        found,
-        probability,
-        chrom=chrom,
-        resolution=given.resolution,
-        length=store.assembly.length(chrom),
-        config=config.clusters,
+def _layer(store: RegionStore, model: str | Path | None, resolution: int | None) -> int:
+    """The resolution to call at; refuses a store that has no such layer, or does not fit the model."""
+    if model is not None:
+        task = TaskModel.of(model, "loops")
+        own = task.given.resolution
+        if resolution not in (None, own):
+            raise ConfigError(
+                f"the model {task.name} reads bins of {own:,} bp, not {resolution:,}; leave --resolution "
+                "out, or call without a model."
+            )
+        task.given.check(store, task.name)  # its map, too: candidates come from there, whatever it reads
+        return own
+    if not store.resolutions:
+        raise DataError(f"{store.path}: has no contacts, only tracks; loops are called on a map.")
+    chosen = store.resolutions[0] if resolution is None else resolution
+    store.default_weight(chosen)
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is to be done on each chromosome; it travels to other processes."""
+
+    store: RegionStore
+    model: Path | None
+    resolution: int
+    config: LoopCallConfig
+    seed: int
+
+    def scorer(self) -> LoopScorer:
+        if self.model is None:
+            shapes = self.config.enrichment or EnrichmentConfig.of_resolution(self.resolution)
+            return PeakScores(shapes)
+        return ModelScores(TaskModel.of(self.model, "loops"), self.config.batch_size)
+
+    def search(self, chrom: str) -> ChromosomeLoops:
+        return search_chromosome(
+            self.store, chrom, self.resolution, self.scorer(), self.config, seed=self.seed
+        )
+
+    def key(self) -> str:
+        """Changes with whatever would change a chromosome's loops."""
+        said: dict[str, Any] = {
+            "store": self.store.manifest_sha256,
+            "model": None if self.model is None else _fingerprint(self.model),
+            "resolution": self.resolution,
+            "config": configs.to_mapping(replace(self.config, fdr=None)),
+            "decoys": self.config.fdr is not None,
+            "seed": self.seed,
+        }
+        return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _fingerprint(model: Path) -> dict[str, str]:
+    files = sorted(path for path in model.iterdir() if path.suffix in (".json", ".safetensors"))
+    return {path.name: sha256(path) for path in files}
+
+
+@contextmanager
+def _parts(out: Path, work: _Work) -> Iterator[Path]:
+    """Folder of finished chromosomes, those of other settings swept out; removed when all is done."""
+    folder, key = out.with_name(f"{out.name}.parts"), work.key()
+    said = folder / "key"
+    if folder.exists() and (not said.is_file() or said.read_text() != key):
+        if not said.is_file() and any(folder.iterdir()):
+            raise ConfigError(
+                f"{folder}: is in the way, and not of this command; move it, or choose another OUT."
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    said.write_text(key)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def _each(names: Sequence[str], work: _Work, parts: Path, jobs: int) -> Iterator[tuple[str, ChromosomeLoops]]:
+    """Each chromosome's loops, from its part where there is one."""
+    done = {name: _read_part(parts, name) for name in names}
+    missing = [name for name in names if done[name] is None]
+    if len(missing) < len(names):
+        notify(f"{len(names) - len(missing)} of {len(names)} chromosomes were done before: {parts}")
+    for name, found in _searched(missing, work, jobs):
+        _write_part(parts, name, found)
+        done[name] = found
+    yield from ((name, found) for name, found in done.items() if found is not None)
+
+
+def _searched(names: list[str], work: _Work, jobs: int) -> Iterator[tuple[str, ChromosomeLoops]]:
+    if jobs == 1 or len(names) < 2:
+        for name in track(names, "calling loops", unit="chromosomes"):
+            yield name, work.search(name)
+        return
+    with ProcessPoolExecutor(min(jobs, len(names)), mp_context=get_context("spawn")) as pool:
+        results = pool.map(work.search, names)
+        for name, found in track(
+            zip(names, results, strict=True), "calling loops", total=len(names), unit="chromosomes"
+        ):
+            yield name, found
+
+
+def _read_part(parts: Path, name: str) -> ChromosomeLoops | None:
+    import pandas as pd
+
+    if not (parts / f"{name}.json").is_file():
+        return None
+    steps = json.loads((parts / f"{name}.json").read_text())
+    decoys = parts / f"{name}.decoys.parquet"
+    return ChromosomeLoops(
+        pd.read_parquet(parts / f"{name}.loops.parquet"),
+        pd.read_parquet(decoys) if decoys.is_file() else None,
+        steps,
     )
 
 
-def _inside(found: Candidates, n_bins: int, window_bins: int) -> Candidates:
-    """Candidates whose windows lie within the chromosome."""
-    half = window_bins // 2
-    return found[(found.x_bins >= half) & (found.y_bins + half <= n_bins)]
+def _write_part(parts: Path, name: str, found: ChromosomeLoops) -> None:
+    for kind, table in (("loops", found.loops), ("decoys", found.decoys)):
+        if table is not None:
+            with atomic_path(parts / f"{name}.{kind}.parquet") as temporary:
+                table.to_parquet(temporary)
+    write_json(parts / f"{name}.json", found.steps)
+
+
+def _kept(found: Mapping[str, ChromosomeLoops], config: LoopCallConfig) -> pd.DataFrame:
+    """Loops of all chromosomes with their q-values, down to the rate asked for."""
+    import pandas as pd
+
+    table = pd.concat([one.loops for one in found.values()], ignore_index=True)
+    if config.fdr is None:
+        return table
+    decoys = [one.decoys[config.rank].to_numpy() for one in found.values() if one.decoys is not None]
+    table["qvalue"] = target_decoy_qvalues(table[config.rank].to_numpy(), np.concatenate(decoys))
+    return table[table["qvalue"] <= config.fdr].reset_index(drop=True)
+
+
+def _say(
+    out: str | Path, table: pd.DataFrame, steps: Mapping[str, Mapping[str, int]], config: LoopCallConfig
+) -> None:
+    clusters, decoys = (
+        sum(one.get(name, 0) for one in steps.values()) for name in ("clusters", "decoy_clusters")
+    )
+    if config.fdr is None:
+        notify(f"{len(table):,} loops: {out}")
+        return
+    notify(f"{len(table):,} of {clusters:,} clusters at a false discovery rate of {config.fdr:g}: {out}")
+    if not len(table):
+        notify(
+            f"no cluster stands out from the {decoys:,} of the decoys; {out}.json says what each step left. "
+            "A higher --fdr, or a deeper map, may show some."
+        )

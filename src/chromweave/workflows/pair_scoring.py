@@ -19,7 +19,7 @@ from ..progress import notify
 from ..provenance import describe_inputs, describe_process
 from ..training.checkpoint import CONFIG, LoadedModel
 from .inference import TaskModel, require_file_names, window_table
-from .loop_calling import score_windows, temperature_of
+from .loop_scores import score_windows, temperature_of
 from .model_input import StoreLike, open_stores
 
 if TYPE_CHECKING:

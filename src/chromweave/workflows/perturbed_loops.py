@@ -16,8 +16,8 @@ from ..schemas import Column, Schema
 from .edit_task import EditTask, Outcome
 from .edited_windows import EditableModel, EditedAnswer
 from .inference import bins_with_data, window_table
-from .loop_calling import temperature_of
 from .loop_places import LoopPlace, loop_places
+from .loop_scores import temperature_of
 
 __all__ = ["LOOP_CHANGES", "NO_DATA", "loop_columns", "perturbed_loops"]
 

@@ -1,0 +1,137 @@
+"""Loops of one chromosome, and the decoys they are to be held against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..analysis.decoys import decoy_pixels
+from ..analysis.enrichment import EnrichmentConfig
+from ..analysis.loops import candidates, cluster
+from ..data.layers import ContactLayer
+from ..data.replaced import ReplacedContacts, replaced_layer
+from ..data.store import RegionStore
+from ..evaluation.expected import expected_by_distance
+from ..progress import notify
+from .foundation_settings import LoopCallConfig
+from .loop_scores import LoopScorer, SearchedMap
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ChromosomeLoops", "search_chromosome"]
+
+_NEAREST = 2  # bins: nearer distances hold self-ligation and what no anchor pair explains
+
+
+@dataclass(frozen=True)
+class ChromosomeLoops:
+    """What was found on a chromosome.
+
+    Parameters
+    ----------
+    loops
+        Clusters of the map, :data:`schemas.LOOPS`, without q-values.
+    decoys
+        Clusters of the decoy map, the same; None where no decoys were asked for.
+    steps
+        How many were left after each step: ``pixels`` with contacts within the distances, ``candidates``,
+        ``scored``, ``passing`` the threshold, ``clusters``; of the decoy map with ``decoy_`` before.
+    """
+
+    loops: pd.DataFrame
+    decoys: pd.DataFrame | None
+    steps: dict[str, int]
+
+
+def search_chromosome(
+    store: RegionStore,
+    chrom: str,
+    resolution: int,
+    scorer: LoopScorer,
+    config: LoopCallConfig,
+    *,
+    seed: int = 0,
+) -> ChromosomeLoops:
+    """Candidates, scores and clusters of a chromosome's map and of its decoy.
+
+    Parameters
+    ----------
+    store, chrom, resolution
+        Which map.
+    scorer
+        Gives the scores.
+    config
+        Candidates, clusters, decoys.
+    seed
+        Of the decoy, together with the chromosome's place in the assembly.
+    """
+    layer, weight = store.layer(chrom, resolution), store.default_weight(resolution)
+    shapes = config.enrichment or EnrichmentConfig.of_resolution(resolution)
+    reach = _reach(layer, config, shapes)
+    pixels = layer.pixels(reach * resolution)
+    expected = expected_by_distance(
+        pixels, reach, weight=layer.weight(weight), valid=layer.valid(weight), first=_NEAREST, monotone=True
+    )
+    real = SearchedMap(store, chrom, resolution, weight, pixels, expected)
+    found, steps = _clusters(real, layer, scorer, config)
+    if config.fdr is None:
+        return ChromosomeLoops(found, None, steps)
+    notify(f"{chrom}: the same on decoys")
+    number = list(store.assembly.chromosomes).index(chrom)
+    scattered = decoy_pixels(
+        config.decoys,
+        pixels,
+        expected,
+        np.random.default_rng([seed, number]),
+        weight=layer.weight(weight),
+        valid=layer.valid(weight),
+        config=shapes,
+    )
+    decoy = replaced_layer(layer, scattered, reach)
+    false = replace(real, store=ReplacedContacts(store, decoy), pixels=scattered)
+    decoys, decoy_steps = _clusters(false, decoy, scorer, config)
+    return ChromosomeLoops(found, decoys, steps | {f"decoy_{name}": n for name, n in decoy_steps.items()})
+
+
+def _reach(layer: ContactLayer, config: LoopCallConfig, shapes: EnrichmentConfig) -> int:
+    """Distances looked at, in bins: as far as loops may be apart, and what surrounds them."""
+    furthest = config.candidates.max_distance // layer.resolution + 2 * shapes.background_radius
+    return min(furthest + 1, layer.n_bins, layer.n_diagonals or layer.n_bins)
+
+
+def _clusters(
+    searched: SearchedMap, layer: ContactLayer, scorer: LoopScorer, config: LoopCallConfig
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    found = candidates(layer, weight=searched.weight, config=config.candidates)
+    score = scorer.score(searched, found)
+    table = cluster(
+        found,
+        score,
+        chrom=searched.chrom,
+        resolution=searched.resolution,
+        length=searched.store.assembly.length(searched.chrom),
+        probability=score if scorer.gives_probability else None,
+        config=config.clusters,
+    )
+    steps = {
+        "pixels": _in_range(searched, config),
+        "candidates": len(found),
+        "scored": int(np.isfinite(score).sum()),
+        "passing": _passing(score, config),
+        "clusters": len(table),
+    }
+    return table, steps
+
+
+def _in_range(searched: SearchedMap, config: LoopCallConfig) -> int:
+    distance = (searched.pixels.bin2 - searched.pixels.bin1).astype(np.int64) * searched.resolution
+    wanted = config.candidates
+    return int(((distance >= wanted.min_distance) & (distance <= wanted.max_distance)).sum())
+
+
+def _passing(score: np.ndarray, config: LoopCallConfig) -> int:
+    with np.errstate(invalid="ignore"):
+        return int((score > config.clusters.threshold).sum())
