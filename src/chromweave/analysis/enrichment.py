@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ConfigError
 from ..evaluation.expected import PixelTable
-from .tiles import ROWS, Tile, box_sum, smoothed, tiles
+from .tiles import Tile, box_sums, smoothed, tiles
 
 __all__ = ["Enrichment", "EnrichmentConfig", "background_ratio", "peak_enrichment"]
 
@@ -70,9 +70,9 @@ class Enrichment:
     ----------
     score
         Excess over the background, about standard normal where there is none, float64 (n,); NaN at masked
-        bins.
+        bins, and at distances of which nothing is expected.
     background
-        Contacts that the surroundings tell, on the scale of raw contacts, float64 (n,); NaN at masked bins.
+        Contacts that the surroundings tell, on the scale of raw contacts, float64 (n,); NaN as the score is.
     """
 
     score: np.ndarray
@@ -96,8 +96,10 @@ def peak_enrichment(
     with M = r sum K e. Scaled by M / (r sum K^2 e), both are on the scale of one count, whose variance is
     m + f m^2 with f = dispersion sum K^2 e^2 / (sum K e)^2; the score is the difference of
     2 asinh(sqrt(f (m + 3/8))) / sqrt(f), which makes that variance one (Anscombe 1948, Biometrika 35, 246).
-    The pixel's own row and column are no part of the donut: stripes do not raise it. The lower-left quarter
-    lies between the peak and the diagonal: corners of domains are bright there, and loops stand out from it.
+    The lower-left quarter lies between the peak and the diagonal: corners of domains are bright there, and
+    loops stand out from it. The pixel's own row and column are no part of the donut, so that a loop is not
+    held against the stripes that lead to it; but then a stripe as broad as a peak scores nearly as high
+    (HiCCUPS' horizontal and vertical backgrounds, which would tell, are narrow and noisy).
 
     Parameters
     ----------
@@ -107,7 +109,8 @@ def peak_enrichment(
         Pixels to score, integer (n,), x <= y.
     expected
         Mean balanced value at each distance, float (distances,); NaN or 0 where none is known. Entries at
-        such distances, and further out, take no part.
+        such distances, and further out, take no part: backgrounds are whole where it reaches
+        ``2 * background_radius`` bins further than the pixels to score.
     weight
         Multiplicative balancing vector, float (n_bins,), NaN at masked bins; raw counts without it.
     valid
@@ -118,11 +121,11 @@ def peak_enrichment(
     config = config or EnrichmentConfig.of_resolution(pixels.resolution)
     x, y = np.asarray(x_bins, np.int64), np.asarray(y_bins, np.int64)
     score, background = np.full(len(x), np.nan), np.full(len(x), np.nan)
-    tile_of = x // ROWS
+    within = (x <= y) & (y - x < len(expected))
     for tile in tiles(pixels, expected, margin=config.background_radius, weight=weight, valid=valid):
-        rows = np.flatnonzero(tile_of == tile.first // ROWS)
-        if len(rows):
-            score[rows], background[rows] = _scored(tile, x[rows], y[rows], config)
+        own = np.flatnonzero(within & (tile.first <= x) & (x < tile.last))
+        if len(own):
+            score[own], background[own] = _scored(tile, x[own], y[own], config)
     return Enrichment(score, background)
 
 
@@ -139,13 +142,15 @@ def background_ratio(tile: Tile, config: EnrichmentConfig) -> np.ndarray:
 
 def _background_sums(values: np.ndarray, config: EnrichmentConfig) -> tuple[np.ndarray, np.ndarray]:
     """Sums over the donut and over its lower-left quarter."""
-    a, b = config.peak_radius, config.background_radius
-    cross = box_sum(values, b, b, 0, 0) + box_sum(values, 0, 0, b, b)
-    own_cross = box_sum(values, a, a, 0, 0) + box_sum(values, 0, 0, a, a)
-    donut = box_sum(values, b, b, b, b) - box_sum(values, a, a, a, a) - (cross - own_cross)
-    quarter = box_sum(values, -1, b, b, -1) - box_sum(values, -1, a, a, -1)
+    whole, hole = (_quarters(values, r) for r in (config.background_radius, config.peak_radius))
     # Differences of running sums are exact to rounding only, which must not fall below nothing.
-    return np.maximum(donut, 0.0), np.maximum(quarter, 0.0)
+    return np.maximum(whole[0] - hole[0], 0.0), np.maximum(whole[1] - hole[1], 0.0)
+
+
+def _quarters(values: np.ndarray, r: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of what lies within r bins off an entry's own row and column, short of itself; and lower left."""
+    square, column, row, quarter = box_sums(values, (r, r, r, r), (r, r, 0, 0), (0, 0, r, r), (-1, r, r, -1))
+    return square - column - row, quarter
 
 
 def _scored(

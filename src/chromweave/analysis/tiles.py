@@ -9,7 +9,7 @@ import numpy as np
 
 from ..evaluation.expected import PixelTable, bin_weights
 
-__all__ = ["ROWS", "Tile", "box_sum", "smoothed", "tiles"]
+__all__ = ["ROWS", "Tile", "box_sums", "smoothed", "tiles"]
 
 ROWS = 512
 """Rows of a map that are laid out at a time."""
@@ -65,7 +65,7 @@ def tiles(
         Usable bins, bool (n_bins,).
     """
     vector = bin_weights(pixels.n_bins, weight, valid)
-    visibility = np.divide(1.0, vector, out=np.zeros(len(vector)), where=np.isfinite(vector))
+    visibility = np.divide(1.0, vector, out=np.zeros(len(vector)), where=vector > 0)
     rate = np.where(np.isfinite(by_distance), by_distance, 0.0)
     starts = np.searchsorted(pixels.bin1, np.arange(pixels.n_bins + 1))
     for first in range(0, pixels.n_bins, ROWS):
@@ -116,14 +116,25 @@ def smoothed(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return np.asarray(correlate1d(along, kernel, axis=1, mode="constant"))
 
 
-def box_sum(values: np.ndarray, up: int, down: int, left: int, right: int) -> np.ndarray:
-    """Sum of the rectangle from `up` rows above each entry to `down` below, `left` before to `right` after.
+def box_sums(values: np.ndarray, *boxes: tuple[int, int, int, int]) -> list[np.ndarray]:
+    """Sums of rectangles around each entry, float (rows, columns) each; nothing lies beyond the ends.
 
-    A negative side begins beyond the entry: ``box_sum(v, -1, 3, 0, 0)`` sums the three below it.
+    Parameters
+    ----------
+    values
+        float (rows, columns).
+    *boxes
+        (up, down, left, right): from `up` rows above each entry to `down` below, `left` before to `right`
+        after. A negative side begins beyond the entry: (-1, 3, 0, 0) has the three below it.
     """
-    summed = np.cumsum(np.cumsum(np.pad(values, ((1, 0), (1, 0))), axis=0), axis=1)
-    rows, columns = np.arange(values.shape[0]), np.arange(values.shape[1])
-    top, bottom = (np.clip(rows + k, 0, len(rows)) for k in (-up, down + 1))
-    first, last = (np.clip(columns + k, 0, len(columns)) for k in (-left, right + 1))
-    whole = summed[np.ix_(bottom, last)] - summed[np.ix_(top, last)]
-    return np.asarray(whole - summed[np.ix_(bottom, first)] + summed[np.ix_(top, first)])
+    reach = 1 + max(abs(side) for box in boxes for side in box)
+    summed = np.cumsum(np.cumsum(np.pad(values, reach), axis=0), axis=1)
+    rows, columns = values.shape
+
+    def until(row: int, column: int) -> np.ndarray:
+        return summed[reach + row : reach + row + rows, reach + column : reach + column + columns]
+
+    return [
+        until(down, right) - until(-up - 1, right) - until(down, -left - 1) + until(-up - 1, -left - 1)
+        for up, down, left, right in boxes
+    ]
