@@ -8,6 +8,7 @@ lies from it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ __all__ = ["DecoyKind", "decoy_pixels", "permuted_pixels", "permuted_residuals"]
 
 DecoyKind = Literal["residuals", "pixels"]
 
-_LEAST_TAIL = 1e-15
+_LEAST_TAIL = 1e-300
 
 
 def decoy_pixels(
@@ -100,10 +101,12 @@ def permuted_residuals(
     """Give every pixel the surprise of another one at its distance, and the count that means at its place.
 
     With m what a pixel's surroundings tell (:func:`~chromweave.analysis.enrichment.background_ratio` with a
-    hole of 3 x 3, so that domains, stripes and their corners are part of it), a count c has the surprise u,
-    drawn uniformly from P(X > c) to P(X >= c), X ~ Poisson(m). Surprises change places within each distance
-    and stretch of 512 rows; a pixel that receives u gets the count that has it there. A peak is several
-    surprises side by side: it is scattered, while no surprise is lost.
+    hole of 3 x 3, so that domains, their corners and broad stripes are part of it), a count c has the
+    surprise u, drawn uniformly from P(X < c) to P(X <= c). X is negative binomial of variance
+    m + dispersion m^2, the noise that the score allows for: beside Poisson's, many pixels of a deep map are
+    beyond belief. Surprises change places within each distance and tile of rows
+    (:data:`~chromweave.analysis.tiles.ROWS`); a pixel that receives u gets the count that has it there. A
+    peak is several surprises side by side: it is scattered, while no surprise is lost.
 
     Parameters
     ----------
@@ -112,7 +115,7 @@ def permuted_residuals(
     generator
         Source of chance.
     config
-        How far the surroundings reach, and their pseudocount.
+        How far the surroundings reach, their pseudocount, and the dispersion.
 
     Returns
     -------
@@ -120,9 +123,7 @@ def permuted_residuals(
         Counts at the distances of which something is expected, between usable bins; int64.
     """
     config = config or EnrichmentConfig.of_resolution(pixels.resolution)
-    around = EnrichmentConfig(
-        config.peak_width, 1, config.background_radius, config.dispersion, config.pseudocount
-    )
+    around = replace(config, peak_radius=1)
     found = [
         _scattered(tile, len(expected), around, generator)
         for tile in tiles(pixels, expected, margin=config.background_radius, weight=weight, valid=valid)
@@ -135,25 +136,52 @@ def _scattered(
     tile: Tile, width: int, config: EnrichmentConfig, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row bin, distance and count of a tile's pixels after their surprises have changed places."""
-    from scipy.stats import poisson
-
     row = np.arange(tile.first, tile.last)[:, None] - tile.corner
     column = row + np.arange(width)
     mean = (background_ratio(tile, config) * tile.expected)[row, column]
-    count = tile.count[row, column]
     known = tile.expected[row, column] > 0
-    above = np.where(count > 0, poisson.sf(count, mean), -np.expm1(-mean))
-    at = np.where(count > 0, poisson.pmf(count, mean), np.exp(-mean))
-    surprise = np.maximum(above + generator.random(mean.shape) * at, _LEAST_TAIL)
+    surprise = _surprises(tile.count[row, column], mean, config.dispersion, generator)
     # In each column (a distance) the k-th known place receives the surprise of the k-th place drawn.
     drawn = np.argsort(np.where(known, generator.random(mean.shape), np.inf), axis=0)
     places = np.argsort(~known, axis=0, kind="stable")
     received = np.empty_like(surprise)
     np.put_along_axis(received, places, np.take_along_axis(surprise, drawn, axis=0), axis=0)
-    some = known & (received < -np.expm1(-mean))  # P(X > 0): elsewhere the count is 0
-    i, d = np.nonzero(some)
-    counts = poisson.ppf(1 - received[some], mean[some]).astype(np.int64)
-    return i + tile.first, d, np.maximum(counts, 1)
+    count = np.where(known, _counts_of(received, mean, config.dispersion), 0)
+    i, d = np.nonzero(count)
+    return i + tile.first, d, count[i, d]
+
+
+def _surprises(
+    count: np.ndarray, mean: np.ndarray, dispersion: float, generator: np.random.Generator
+) -> np.ndarray:
+    """Probability of what lies further out than each count, and of a random share of the count itself.
+
+    Of the two tails it is the one on the count's side of the mean, the upper one with a minus: both are exact
+    however small.
+    """
+    from scipy.stats import nbinom
+
+    size, p = 1 / dispersion, 1 / (1 + dispersion * mean)
+    above = count > mean
+    tail = np.empty_like(mean)
+    tail[~above] = nbinom.cdf(count[~above], size, p[~above])
+    tail[above] = nbinom.sf(count[above] - 1, size, p[above])
+    tail -= generator.random(mean.shape) * nbinom.pmf(np.floor(count), size, p)
+    return np.copysign(np.maximum(tail, _LEAST_TAIL), np.where(above, -1.0, 1.0))
+
+
+def _counts_of(surprise: np.ndarray, mean: np.ndarray, dispersion: float) -> np.ndarray:
+    """The counts that have these surprises at these means, int64."""
+    from scipy.stats import nbinom
+
+    size, p = 1 / dispersion, 1 / (1 + dispersion * mean)
+    log_none = size * np.log(p)
+    some = np.where(surprise > 0, surprise > np.exp(log_none), -surprise < -np.expm1(log_none))
+    low, high = some & (surprise > 0), some & (surprise < 0)
+    count = np.zeros(mean.shape, np.int64)
+    count[low] = nbinom.ppf(surprise[low], size, p[low])
+    count[high] = nbinom.isf(-surprise[high], size, p[high])
+    return count
 
 
 def _sorted(row: np.ndarray, distance: np.ndarray, count: np.ndarray, like: PixelTable) -> Pixels:
