@@ -69,8 +69,9 @@ class Enrichment:
     Parameters
     ----------
     score
-        Excess over the background, about standard normal where there is none, float64 (n,); NaN at masked
-        bins, and at distances of which nothing is expected.
+        Excess over the background, float64 (n,); NaN at masked bins, and at distances of which nothing is
+        expected. About standard normal where there is none: the larger of two backgrounds is a bit too large
+        by chance, which puts the mean at -0.2 and the standard deviation at 1.1.
     background
         Contacts that the surroundings tell, on the scale of raw contacts, float64 (n,); NaN as the score is.
     """
