@@ -19,7 +19,7 @@ from chromweave.errors import (
 from chromweave.evaluation.table import read_results
 from chromweave.schemas import RESULTS
 from chromweave.training.engine import FitConfig
-from chromweave.workflows.evaluate import evaluate, validate_loops
+from chromweave.workflows.evaluate import evaluate
 from chromweave.workflows.evaluate_contacts import TRIVIAL_CONTACT_ROWS
 from chromweave.workflows.evaluate_expression import TRIVIAL_EXPRESSION_ROWS
 from chromweave.workflows.evaluate_loops import TRIVIAL_LOOP_ROWS
@@ -29,7 +29,6 @@ from tests.fakes_evaluation import (
     ASSEMBLY,
     GIVEN,
     READ,
-    RESOLUTION,
     SIGNAL,
     asked,
     cell_line,
@@ -173,49 +172,3 @@ def test_windows_of_a_chromosome_that_is_not_there(place, strangers, tmp_path):
     with pytest.raises(ChromosomeError, match=r"chr99"):
         evaluated(place, tmp_path / "out", windows=strangers / "w.parquet")
     assert not (tmp_path / "out").exists()
-
-
-# --- loops that were called
-
-
-def bedpe(path, pairs):
-    rows = [(chrom, x, x + RESOLUTION, chrom, y, y + RESOLUTION) for chrom, x, y in pairs]
-    path.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
-    return path
-
-
-CALLED = [
-    ("chr1", 100_000, 300_000),
-    ("chr1", 500_000, 700_000),
-    ("chr2", 100_000, 300_000),
-    ("chr3", 0, 200_000),
-]
-KNOWN = [
-    ("chr1", 110_000, 295_000),  # two bins and one off
-    ("chr1", 500_000, 715_000),  # three
-    ("chr2", 100_000, 300_000),
-]
-
-
-def test_called_loops_are_matched_with_known_ones(place, tmp_path):
-    calls, truth = bedpe(tmp_path / "c.bedpe", CALLED), bedpe(tmp_path / "t.bedpe", KNOWN)
-    found = validate_loops(calls, truth, store=place / "a.store")
-    assert {key: found[key] for key in ("called", "known", "matched", "precision", "recall")} == {
-        "called": 4, "known": 3, "matched": 2, "precision": 0.5, "recall": pytest.approx(2 / 3),
-    }  # fmt: skip
-    assert found["f1"] == pytest.approx(4 / 7)
-    assert 0 <= found["shifted_control"] < 0.5
-    wider = validate_loops(calls, truth, store=place / "a.store", tolerance_bins=3)
-    assert wider["matched"] == 3
-    one = validate_loops(calls, truth, store=place / "a.store", chroms=["chr2"])
-    assert (one["called"], one["known"], one["f1"]) == (1, 1, 1)
-    left = validate_loops(calls, truth, store=place / "a.store", exclude=["chr1:600000-800000"])
-    assert (left["called"], left["known"], left["matched"]) == (3, 2, 2)
-    none = validate_loops(calls, truth, store=place / "a.store", chroms=["chr2"], exclude=["chr2:1-999999"])
-    assert (none["called"], none["known"]) == (0, 0)
-
-
-def test_loops_of_chromosomes_that_are_not_there(place, tmp_path):
-    calls = bedpe(tmp_path / "c.bedpe", CALLED)
-    with pytest.raises(ChromosomeError, match="chr9"):
-        validate_loops(calls, calls, store=place / "a.store", chroms=["chr9"])

@@ -12,8 +12,6 @@ from .train import graph
 
 __all__ = ["register"]
 
-loops = typer.Typer(help="Chromatin loops: call them, compare them with known ones.", no_args_is_help=True)
-
 ModelOption = Annotated[Path, typer.Option("--model", help="Run folder of a trained model.", metavar="RUN")]
 
 
@@ -22,9 +20,6 @@ def register(app: typer.Typer) -> None:
     app.command()(evaluate)
     app.command()(compartments)
     app.command()(compare)
-    loops.command("call")(call)
-    loops.command("validate")(validate)
-    app.add_typer(loops, name="loops")
     graph.command("encode")(encode)
     graph.command("umap")(umap)
 
@@ -156,32 +151,6 @@ def call(
             "file": str(out),
             "per_chromosome": {str(k): int(v) for k, v in table["chrom1"].value_counts(sort=False).items()},
         }
-    )
-
-
-def validate(
-    context: typer.Context,
-    calls: Annotated[Path, typer.Argument(help="Called loops (BEDPE).", metavar="CALLS")],
-    truth: Annotated[Path, typer.Argument(help="Known loops (BEDPE, Juicebox, washU).", metavar="TRUTH")],
-    store: StoreOption,
-    resolution: Annotated[int, typer.Option(help="Bin size of the calls, bp.")] = 5000,
-    tolerance_bins: Annotated[int, typer.Option(help="Bins by which both anchors may differ.")] = 2,
-    chrom: ChromOption = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Region whose loops are left out.")] = None,
-) -> None:
-    """Match called loops with known ones, one to one: precision, recall, F1, and a shifted control."""
-    from ..workflows.evaluate import validate_loops
-
-    context.obj.show(
-        validate_loops(
-            calls,
-            truth,
-            store=store,
-            resolution=resolution,
-            tolerance_bins=tolerance_bins,
-            chroms=chrom or None,
-            exclude=exclude or (),
-        )
     )
 
 

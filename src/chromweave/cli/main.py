@@ -14,7 +14,7 @@ from .._version import __version__
 from ..errors import ChromweaveError, InterruptedTraining, TrainingError
 from ..files import is_first_process
 from ..progress import reporting
-from . import analyse, data, experiment, perturb, predict, train
+from . import analyse, data, experiment, loops, perturb, predict, train
 from .terminal import Terminal
 
 __all__ = ["app", "main"]
@@ -34,6 +34,7 @@ data.register(app)
 train.register(app)
 predict.register(app)
 perturb.register(app)
+loops.register(app)
 analyse.register(app)
 experiment.register(app)
 

@@ -18,9 +18,10 @@ from ..progress import notify
 from ..provenance import start_run
 from ..sim.simulate import simulate
 from . import foundation, graph, loop_calling
-from .evaluate import EvaluateConfig, evaluate, validate_loops
+from .evaluate import EvaluateConfig, evaluate
 from .evaluate_loops import headline_scores
 from .foundation_settings import LoopCallConfig
+from .loop_validation import validate_loops
 from .windows import SplitConfig, make_split, make_windows
 
 if TYPE_CHECKING:
@@ -348,7 +349,7 @@ def _loops(material: Material, cell_lines: Sequence[CellLineFiles], exclude: Seq
     return replace(
         material,
         scores=scores,
-        validation=validation,
+        validation=validation.summary,
         calls=calls,
         truth={one.name: str(path) for one, path in known},
     )
