@@ -1,4 +1,4 @@
-"""Commands on lists of loops: call, validate, compare."""
+"""Commands on lists of loops: call, validate, compare, quantify."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .analyse import call
-from .arguments import ChromOption, StoreOption
+from .arguments import ChromOption, StoreOption, StoresOption
 
 __all__ = ["register"]
 
@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     loops.command("call")(call)
     loops.command("validate")(validate)
     loops.command("compare")(compare)
+    loops.command("quantify")(quantify)
     app.add_typer(loops, name="loops")
 
 
@@ -98,6 +99,32 @@ def compare(
             "jaccard": found.jaccard,
             "ranked_by": found.ranked_by or None,
             "spearman": found.spearman,
+            **({} if out is None else {"file": str(out)}),
+        }
+    )
+
+
+def quantify(
+    context: typer.Context,
+    pairs: Annotated[Path, typer.Argument(help="Loops (BEDPE, Juicebox).", metavar="LOOPS.bedpe")],
+    store: StoresOption,
+    resolution: Annotated[
+        int | None, typer.Option(help="Bin size, bp. Default: the list's own, else the stores' finest.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The list with columns for each store, line by line.", metavar="OUT.bedpe"),
+    ] = None,
+) -> None:
+    """Measure given loops in other maps: contacts, observed/expected, and how far each stands out."""
+    from ..workflows.loop_quantities import quantify_loops
+
+    done = quantify_loops(pairs, stores=store, resolution=resolution, out=out)
+    context.obj.show(
+        {
+            "loops": len(done.table),
+            "resolution": done.resolution,
+            **{f"in_{name}": done.summary(name) for name in done.scored},
             **({} if out is None else {"file": str(out)}),
         }
     )
