@@ -98,6 +98,30 @@ def tables(stores):
     return stores
 
 
+def test_lists_of_loops(stores):
+    """Loops of a line that the other does not have stand out in its own map alone."""
+    a, b = (stores.genome.cell_lines[name].loops for name in "AB")
+    compared = stores.run(
+        *("loops", "compare", a, b, "--assembly", stores.genome.chrom_sizes, "--out", "both.bedpe")
+    )
+    assert min(compared["both"], *compared["only_in"].values()) > 10
+    measured = stores.run(
+        *("loops", "quantify", "both.bedpe", "--store", "A.store", "--store", "B.store"),
+        *("--resolution", 5000, "--out", "measured.bedpe"),
+    )
+    table = pd.read_csv(stores.folder / "measured.bedpe", sep="\t", na_values=".", keep_default_na=False)
+    assert (
+        measured["in_A"]["scored"] == measured["in_B"]["scored"] == table["enrichment_A"].notna().sum() > 20
+    )
+    gained = (table["enrichment_A"] - table["enrichment_B"]).groupby(table["found_in"]).median()
+    (only_a, only_b) = compared["only_in"]
+    assert gained[only_a] > gained["both"] > gained[only_b]
+    validated = stores.run(
+        *("loops", "validate", "both.bedpe", a, "--store", "A.store", "--resolution", 5000, "--out", "valid")
+    )
+    assert validated["recall"] == 1 > validated["precision"] > validated["shifted_control"]
+
+
 def test_the_papers_protocol(stores):
     line = stores.genome.cell_lines["A"]
     made = stores.run(

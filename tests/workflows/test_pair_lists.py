@@ -46,6 +46,12 @@ def test_the_table_is_the_files_own_text(tmp_path):
     assert list(named) == ["chrom1", "start1", "end1", "chrom2", "start2", "end2", "color", "column8"]
 
 
+@pytest.mark.parametrize(("value", "name"), [("7", "score"), (".", "score"), ("x", "name")])
+def test_a_seventh_column_is_a_score_if_it_is_a_number(tmp_path, value, name):
+    table = read(tmp_path / "a.bedpe", f"chr1\t1\t2\tchr1\t7\t9\t{value}\n").table()
+    assert (list(table)[6:], table[name].item()) == ([name], value)
+
+
 def test_what_is_written_is_read_again(tmp_path):
     pairs = read(tmp_path / "a.bedpe", LINES)
     values = np.array([1 / 3, np.nan, 1_000_000.0])

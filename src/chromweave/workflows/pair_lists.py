@@ -92,6 +92,8 @@ class PairList:
 
         widest = max(map(len, self.rows.fields))
         further = self.rows.header[6:] if self.rows.header else _FURTHER
+        if not self.rows.header and widest == 7 and self.rows.numbers_of(6) is not None:
+            further = ("score",)
         names = [*_COORDINATES, *further[: widest - 6]]
         names += [f"column{i + 1}" for i in range(len(names), widest)]
         return pd.DataFrame({name: self.rows.text(i) for i, name in enumerate(names) if name not in without})
