@@ -7,11 +7,15 @@ import pandas as pd
 import pytest
 
 from chromweave.analysis.enrichment import EnrichmentConfig, peak_enrichment
+from chromweave.analysis.loops import CandidateConfig
 from chromweave.errors import AssemblyError, ConfigError, OutputError, ResolutionError, StoreError
 from chromweave.files import sha256
 from chromweave.genome import Assembly
+from chromweave.workflows.foundation_settings import LoopCallConfig
+from chromweave.workflows.loop_calling import call_loops
 from chromweave.workflows.loop_quantities import LoopQuantities, quantify_loops
 from tests.fakes import FakeContacts, build_fake
+from tests.fakes_loops import loop_store
 from tests.fakes_maps import pixels_of, symmetric
 
 PLACES = Assembly("places", {"chr1": 302_000, "chr2": 150_000, "chr3": 100_000})
@@ -178,6 +182,24 @@ def test_a_loop_is_measured_by_its_midpoints_and_by_itself(store, tmp_path):
     ours = [name for name in alone if name.endswith("_a")]
     assert alone[ours].iloc[0].tolist() == among[ours].iloc[1].tolist()
     assert alone["observed_a"].item() == 40
+
+
+def test_called_loops_have_in_their_own_map_the_numbers_of_the_call(tmp_path, monkeypatch):
+    """Called from the map alone, as far as it is stored, so that both see the same distances."""
+    own = loop_store(monkeypatch, tmp_path / "own.store")
+    config = LoopCallConfig.without_model(
+        candidates=CandidateConfig(max_distance=595_000, pvalue=1e-4), fdr=None
+    )
+    called = call_loops(tmp_path / "c.bedpe", store=own, model=None, resolution=5000, config=config)
+    assert len(called) > 50
+    measured = quantify_loops(tmp_path / "c.bedpe", stores=[own]).table
+    for theirs, ours in (
+        ("score", "enrichment"),
+        ("observed", "observed"),
+        ("expected", "expected"),
+        ("oe", "oe"),
+    ):
+        np.testing.assert_allclose(measured[theirs].astype(float), measured[f"{ours}_own"], rtol=1e-6)
 
 
 def test_columns_for_each_store(store, tmp_path, monkeypatch):
