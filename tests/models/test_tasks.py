@@ -321,7 +321,8 @@ def test_expression_without_tracks_is_read_off_all_tokens_at_once():
 def test_inferred_tracks_are_the_query_and_the_map_is_the_context():
     model, (contacts, _) = seeded(LoopModel, SMALL, "infer_tracks"), draw(2)
     context = model.map_halves.joined(model.map_encoder(contacts))
-    tokens = model.fusion(model.to_tracks(context), context)
+    query = model.to_tracks(context)
+    tokens = model.fusion(query, context, query)
     torch.testing.assert_close(model(contacts, None).logit, model.head(tokens))
     assert tokens.shape[1] == SMALL.track_tokens != SMALL.map_tokens == context.shape[1]
 
@@ -398,14 +399,33 @@ def test_every_weight_of_a_task_gets_a_gradient(cls, mode, probe):
 
 @every_case
 def test_every_weight_of_residual_fusion_gets_a_gradient(cls, mode):
-    model = seeded(cls, RESIDUAL, mode)
+    model = looking(seeded(cls, RESIDUAL, mode))
     model(*draw(2)).value.square().sum().backward()
     assert without_gradient(model) == []
 
 
+def looking(model):
+    """With residual fusion tokens have looked at nothing at the start; here they have."""
+    if hasattr(model, "fusion"):
+        torch.nn.init.eye_(model.fusion.out.weight)
+    return model
+
+
+@pytest.mark.parametrize("cls", [ContactModel, ExpressionModel])
+def test_at_the_start_residual_fusion_changes_nothing_that_the_tracks_say(cls):
+    """The same weights without fusion say the same, and amplitudes, which the halves drop, arrive."""
+    fused, plain = seeded(cls, RESIDUAL, "infer_map"), seeded(cls, RESIDUAL, "tracks")
+    plain.load_state_dict(
+        {name: value for name, value in fused.state_dict().items() if name in plain.state_dict()}
+    )
+    _, tracks = draw(2)
+    torch.testing.assert_close(fused(None, tracks).value, plain(None, tracks).value)
+    assert not torch.allclose(looking(fused)(None, tracks).value, plain(None, tracks).value)
+
+
 @every_case
 def test_residual_fusion_keeps_windows_apart(cls, mode):
-    model = seeded(cls, RESIDUAL, mode)
+    model = looking(seeded(cls, RESIDUAL, mode))
     several = draw(3)
     one = tuple(part[:1] for part in several)
     torch.testing.assert_close(model(*several).value[:1], model(*one).value)

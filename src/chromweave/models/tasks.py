@@ -154,7 +154,8 @@ class TaskBody(nn.Module):
             return EncodedTracks(self.map_encoder(contact_map), ())
         if self.mode == "infer_tracks":
             context = self.map_halves.joined(self.map_encoder(contact_map))
-            return EncodedTracks(self._fused(self.to_tracks(context), context), (), context)
+            query = self.to_tracks(context)
+            return EncodedTracks(self._fused(query, context, query), (), context)
         encoded = self.track_encoder(tracks)
         if self.mode == "tracks":
             return encoded
@@ -163,11 +164,11 @@ class TaskBody(nn.Module):
             context = self.map_halves.joined(self.map_encoder(contact_map))
         else:
             context = self.to_map(query)
-        return EncodedTracks(self._fused(query, context), encoded.skips, context)
+        return EncodedTracks(self._fused(query, context, encoded.tokens), encoded.skips, context)
 
-    def _fused(self, query: Tensor, context: Tensor) -> Tensor:
+    def _fused(self, query: Tensor, context: Tensor, own: Tensor) -> Tensor:
         if not self.probe:
-            return self.fusion(query, context)
+            return self.fusion(query, context, own)
         beside = context.mean(1, keepdim=True).expand(-1, query.shape[1], -1)
         return torch.cat([query, beside], dim=-1)
 
