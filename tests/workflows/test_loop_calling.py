@@ -179,7 +179,7 @@ def test_a_stricter_rate_takes_a_part_of_what_a_looser_one_takes(place, tmp_path
             chroms=["chr3"],
             config=replace(MAP_ALONE, fdr=fdr),
         )
-        for fdr in (0.2, 0.1)
+        for fdr in (0.5, 0.05)
     )
     assert 0 < len(strict) < len(loose)
     assert set(strict["name"]) < set(loose["name"])

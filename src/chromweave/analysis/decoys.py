@@ -19,9 +19,12 @@ from ..io.pixels import Pixels
 from .enrichment import EnrichmentConfig, background_ratio
 from .tiles import Tile, tiles
 
-__all__ = ["DecoyKind", "decoy_pixels", "permuted_pixels", "permuted_residuals"]
+__all__ = ["RAREST", "DecoyKind", "decoy_pixels", "permuted_pixels", "permuted_residuals"]
 
 DecoyKind = Literal["residuals", "pixels"]
+
+RAREST = 1e-3
+"""Chance below which a pixel's brightness is taken for a loop's, and not for noise to be kept."""
 
 _LEAST_TAIL = 1e-300
 
@@ -106,7 +109,9 @@ def permuted_residuals(
     m + dispersion m^2, the noise that the score allows for: beside Poisson's, many pixels of a deep map are
     beyond belief. Surprises change places within each distance and tile of rows
     (:data:`~chromweave.analysis.tiles.ROWS`); a pixel that receives u gets the count that has it there. A
-    peak is several surprises side by side: it is scattered, while no surprise is lost.
+    peak is several surprises side by side: it is scattered. Bright pixels beyond belief (less likely than
+    :data:`RAREST`) are mostly of loops, and one would be a loop again wherever it is put, above all where a
+    peak is no wider than a bin: their surprise is drawn anew, uniformly below that chance.
 
     Parameters
     ----------
@@ -141,6 +146,8 @@ def _scattered(
     mean = (background_ratio(tile, config) * tile.expected)[row, column]
     known = tile.expected[row, column] > 0
     surprise = _surprises(tile.count[row, column], mean, config.dispersion, generator)
+    bright = (surprise < 0) & (surprise > -RAREST)  # upper tails carry a minus
+    surprise[bright] = -RAREST * (1 - generator.random(np.count_nonzero(bright)))
     # In each column (a distance) the k-th known place receives the surprise of the k-th place drawn.
     drawn = np.argsort(np.where(known, generator.random(mean.shape), np.inf), axis=0)
     places = np.argsort(~known, axis=0, kind="stable")

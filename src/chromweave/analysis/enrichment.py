@@ -56,10 +56,14 @@ class EnrichmentConfig:
 
     @classmethod
     def of_resolution(cls, resolution: int) -> EnrichmentConfig:
-        """What fits bins of `resolution` bp: a peak covers some 30 kb, but never less than a pixel or two."""
+        """What fits bins of `resolution` bp, seen on maps of 5, 10 and 25 kb (``benchmarks/loop_callers``).
+
+        A peak covers some 30 kb, but never less than a pixel or two; a wider bin varies less from its
+        neighbours, since it averages over more.
+        """
         if resolution <= 7_500:
-            return cls(1.2, 4, 8)
-        return cls(0.8, 2, 6) if resolution <= 15_000 else cls(0.6, 1, 5)
+            return cls(1.2, 4, 8, dispersion=0.05)
+        return cls(0.8, 2, 6, dispersion=0.02) if resolution <= 15_000 else cls(0.6, 1, 5, dispersion=0.005)
 
 
 @dataclass(frozen=True)
