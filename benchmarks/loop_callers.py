@@ -8,8 +8,8 @@ GM12878 chr21 cohesin HiChIP (``.hic``) against CTCF ChIA-PET. chromosight runs 
 cooltools dots with three rates, each on the same file as ours; ``--peers`` is a virtual environment with
 chromosight 1.6.3 and cooltools 0.7.1 (``pip install chromosight==1.6.3 cooltools==0.7.1 'pandas<3'``);
 without one only ours is run. A command whose result is there is not run again. A list is matched one to one
-within 1 and 2 bins; the control are the calls moved by 0.5 and 1 Mb. Seconds are of the processor and memory the
-peak of the process, children included. Writes ``benchmarks/results/loop_callers.{tsv,json,md}``.
+within 1 and 2 bins; the control are the calls moved by 0.5 and 1 Mb. Seconds are of the processor, memory is
+the peak of the process, children included. Writes ``benchmarks/results/loop_callers.{tsv,json,md}``.
 """
 
 from __future__ import annotations
