@@ -51,6 +51,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.three_tasks --folder $(BENCH_OUT)
 	$(BIN)/python -m benchmarks.three_tasks_k562 --data $(DATA)/k562_chr22_hg38 --folder $(BENCH_OUT)/k562
 	$(BIN)/python -m benchmarks.anchor_deletion --folder $(BENCH_OUT)
+	$(BIN)/python -m benchmarks.loop_rates --folder $(BENCH_OUT)/rates
 	$(BIN)/python -m benchmarks.loop_callers --data $(DATA) --folder $(BENCH_OUT)/loops
 
 clean:
