@@ -45,7 +45,7 @@ chromweave evaluate $OUT/evaluation-from-scratch --model $OUT/loop-model-from-sc
     --windows $OUT/windows/loops.parquet --block 1000000
 
 chromweave loops call $OUT/K562.loops.bedpe --model $OUT/loop-model --store $OUT/K562.store --chrom chr22 \
-    --pvalue 0.001 --min-neighbours 0
+    --pvalue 0.001 --min-neighbours 0 --no-fdr
 chromweave loops validate $OUT/K562.loops.bedpe $K/K562.CTCF_ChIA-PET.bedpe --store $OUT/K562.store \
     --exclude chr22:19000000-23300000
 chromweave loops validate $OUT/K562.loops.bedpe $K/K562.RAD21_ChIA-PET.washu.txt --store $OUT/K562.store \
