@@ -25,7 +25,7 @@ from ..io.pairs import write_bedpe
 from ..progress import notify, track
 from ..provenance import describe_inputs, describe_process
 from .foundation_settings import LoopCallConfig
-from .inference import TaskModel
+from .inference import TaskModel, require_file_names
 from .loop_pileup import draw_pileup
 from .loop_scores import LoopScorer, ModelScores, PeakScores
 from .loop_search import ChromosomeLoops, search_chromosome
@@ -100,35 +100,20 @@ def call_loops(
     config = config or (LoopCallConfig.without_model() if model is None else LoopCallConfig.with_model())
     config = config.clustering(threshold=threshold)
     resolution = _layer(opened, model, resolution)
-    names = [opened.require(chrom) for chrom in chroms] if chroms else list(opened.chromosomes)
-    work = _Work(opened, None if model is None else Path(model), resolution, config, seed)
+    require_file_names(out, f"{out}.json", f"{out}.png")
+    names = tuple(opened.require(chrom) for chrom in chroms) if chroms else opened.chromosomes
+    work = _Work(opened, None if model is None else Path(model), resolution, names, config, seed)
     with _parts(Path(out), work) as parts:
-        found = dict(_each(names, work, parts, jobs))
-    table = _kept(found, config)
-    table.attrs.clear()
-    pileup = draw_pileup(f"{out}.png", opened, table, resolution, seed=seed)
-    write_bedpe(out, table, style=style)
-    steps = {
-        chrom: one.steps | {"loops": int((table["chrom1"] == chrom).sum())} for chrom, one in found.items()
-    }
-    write_json(
-        f"{out}.json",
-        {
-            "kind": "loops",
-            **describe_process(),
-            "assembly": opened.assembly.name,
-            "resolution": resolution,
-            "chromosomes": names,
-            "loops": len(table),
-            "seed": seed,
-            "config": configs.to_mapping(config),
-            "steps": steps,
-            "pileup": pileup,
-            "inputs": describe_inputs(
-                [opened.path, *([] if model is None else [Path(model) / "config.json"])]
-            ),
-        },
-    )
+        found = dict(_each(work, parts, jobs))
+        table = _kept(found, config)
+        table.attrs.clear()
+        pileup = draw_pileup(f"{out}.png", opened, table, resolution, seed=seed)
+        write_bedpe(out, table, style=style)
+        steps = {
+            chrom: one.steps | {"loops": int((table["chrom1"] == chrom).sum())}
+            for chrom, one in found.items()
+        }
+        write_json(f"{out}.json", {**work.record(), "loops": len(table), "steps": steps, "pileup": pileup})
     _say(out, table, steps, config)
     return table
 
@@ -159,6 +144,7 @@ class _Work:
     store: RegionStore
     model: Path | None
     resolution: int
+    chroms: tuple[str, ...]
     config: LoopCallConfig
     seed: int
 
@@ -172,6 +158,20 @@ class _Work:
         return search_chromosome(
             self.store, chrom, self.resolution, self.scorer(), self.config, seed=self.seed
         )
+
+    def record(self) -> dict[str, Any]:
+        """Settings and provenance."""
+        inputs = [self.store.path, *([] if self.model is None else [self.model / "config.json"])]
+        return {
+            "kind": "loops",
+            **describe_process(),
+            "assembly": self.store.assembly.name,
+            "resolution": self.resolution,
+            "chromosomes": list(self.chroms),
+            "seed": self.seed,
+            "config": configs.to_mapping(self.config),
+            "inputs": describe_inputs(inputs),
+        }
 
     def key(self) -> str:
         """Changes with whatever would change a chromosome's loops."""
@@ -208,12 +208,12 @@ def _parts(out: Path, work: _Work) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def _each(names: Sequence[str], work: _Work, parts: Path, jobs: int) -> Iterator[tuple[str, ChromosomeLoops]]:
+def _each(work: _Work, parts: Path, jobs: int) -> Iterator[tuple[str, ChromosomeLoops]]:
     """Each chromosome's loops, from its part where there is one."""
-    done = {name: _read_part(parts, name) for name in names}
-    missing = [name for name in names if done[name] is None]
-    if len(missing) < len(names):
-        notify(f"{len(names) - len(missing)} of {len(names)} chromosomes were done before: {parts}")
+    done = {name: _read_part(parts, name) for name in work.chroms}
+    missing = [name for name, found in done.items() if found is None]
+    if len(missing) < len(done):
+        notify(f"{len(done) - len(missing)} of {len(done)} chromosomes were done before: {parts}")
     for name, found in _searched(missing, work, jobs):
         _write_part(parts, name, found)
         done[name] = found
