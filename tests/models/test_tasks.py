@@ -321,8 +321,7 @@ def test_expression_without_tracks_is_read_off_all_tokens_at_once():
 def test_inferred_tracks_are_the_query_and_the_map_is_the_context():
     model, (contacts, _) = seeded(LoopModel, SMALL, "infer_tracks"), draw(2)
     context = model.map_halves.joined(model.map_encoder(contacts))
-    query = model.to_tracks(context)
-    tokens = model.fusion(query, context, query)
+    tokens = model.fusion(model.to_tracks(context), context)
     torch.testing.assert_close(model(contacts, None).logit, model.head(tokens))
     assert tokens.shape[1] == SMALL.track_tokens != SMALL.map_tokens == context.shape[1]
 
@@ -405,9 +404,9 @@ def test_every_weight_of_residual_fusion_gets_a_gradient(cls, mode):
 
 
 def looking(model):
-    """With residual fusion tokens have looked at nothing at the start; here they have."""
-    if hasattr(model, "fusion"):
-        torch.nn.init.eye_(model.fusion.out.weight)
+    """What tokens have seen is not added at the start; here it is."""
+    if hasattr(model, "seen"):
+        torch.nn.init.eye_(model.seen.weight)
     return model
 
 

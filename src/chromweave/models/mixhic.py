@@ -73,8 +73,8 @@ class MixHicConfig:
         Dropout inside a task's head, while training.
     fusion
         How track tokens look at map tokens: as in the paper, or ``"residual"``
-        (:class:`~chromweave.models.blocks.ResidualFusionBlock`), where what they have seen is added to the
-        track encoder's own tokens, and a loop model's head reads the map's tokens beside the fused ones.
+        (:class:`~chromweave.models.blocks.ResidualFusionBlock`), where a loop model's head reads the map's
+        tokens beside the fused ones, and a task of bins adds what they have seen to the encoder's own tokens.
     contact_mixing
         Whether an expression model's bins hear one another through the contact map
         (:class:`~chromweave.models.blocks.ContactMixing`); the paper has no such path.
@@ -232,32 +232,20 @@ class Inference(nn.Module):
 
 
 class Fusion(nn.Module):
-    """Track tokens that have looked at map tokens: a stack of :class:`FusionBlock` with one context.
-
-    With ``fusion = "residual"`` what they have seen is added to the encoder's own tokens, nothing of it at
-    the start: the halves that look are of unit length, and how strong a signal is would be lost with them.
-    """
+    """Track tokens that have looked at map tokens: a stack of :class:`FusionBlock` with one context."""
 
     def __init__(self, config: MixHicConfig) -> None:
         super().__init__()
-        residual = config.fusion == "residual"
-        block = ResidualFusionBlock if residual else FusionBlock
+        block = ResidualFusionBlock if config.fusion == "residual" else FusionBlock
         self.blocks = nn.ModuleList(block(config.width, config.heads) for _ in range(config.depth))
-        if residual:
-            self.out = nn.Linear(config.width, config.width)
-            nn.init.zeros_(self.out.weight)
-            nn.init.zeros_(self.out.bias)
 
     def forward(
-        self,
-        tokens: Float[Tensor, "batch tokens width"],
-        context: Float[Tensor, "batch others width"],
-        own: Float[Tensor, "batch tokens width"],
+        self, tokens: Float[Tensor, "batch tokens width"], context: Float[Tensor, "batch others width"]
     ) -> Float[Tensor, "batch tokens width"]:
-        """Query `tokens`, look at `context`; `own` are the encoder's tokens, which the query is made of."""
+        """Query `tokens`, look at `context`."""
         for block in self.blocks:
             tokens = block(tokens, context)
-        return own + self.out(tokens) if hasattr(self, "out") else tokens
+        return tokens
 
 
 class MixHicPretrain(nn.Module):

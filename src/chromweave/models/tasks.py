@@ -168,7 +168,7 @@ class TaskBody(nn.Module):
 
     def _fused(self, query: Tensor, context: Tensor, own: Tensor) -> Tensor:
         if not self.probe:
-            return self.fusion(query, context, own)
+            return self.fusion(query, context)
         beside = context.mean(1, keepdim=True).expand(-1, query.shape[1], -1)
         return torch.cat([query, beside], dim=-1)
 
@@ -209,7 +209,11 @@ class LoopModel(TaskBody):
 
 
 class _PerBin(TaskBody):
-    """A body whose tokens are brought back to one per bin of each segment."""
+    """A body whose tokens are brought back to one per bin of each segment.
+
+    With residual fusion what tokens have seen is added to the encoder's own, nothing of it at the start: the
+    halves that look are of unit length, and how strong a signal is would be lost with them.
+    """
 
     def __init__(self, config: MixHicConfig, mode: str, probe: bool) -> None:
         if reads_tracks(mode) and config.token_counts[0] != 2 * config.window_bins:
@@ -218,12 +222,20 @@ class _PerBin(TaskBody):
                 f"tokens; this task needs one per bin, {2 * config.window_bins}. Choose other pools."
             )
         super().__init__(config, mode, probe)
+        if config.fusion == "residual" and hasattr(self, "fusion"):
+            self.seen = nn.Linear(self.width, self.width)
+            nn.init.zeros_(self.seen.weight)
+            nn.init.zeros_(self.seen.bias)
         if not probe and self.needs_tracks:
             self.decoder = TrackDecoder(
                 config.channels, config.heads, config.depth, config.token_counts, across_batch=config.legacy
             )
         skips = config.channels + 2 * config.channels + 4 * config.channels
         self.bin_width = skips + self.width if probe else 2 * config.channels
+
+    def _fused(self, query: Tensor, context: Tensor, own: Tensor) -> Tensor:
+        fused = super()._fused(query, context, own)
+        return own + self.seen(fused) if hasattr(self, "seen") else fused
 
     def per_bin(self, encoded: EncodedTracks) -> Float[Tensor, "batch two_bins width"]:
         """Decoded, or for a probe each stage's tokens stretched to the bins and laid side by side."""
