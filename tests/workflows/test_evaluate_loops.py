@@ -20,7 +20,7 @@ from chromweave.evaluation.trivial import fit_boosting, trivial_loop_scores
 from chromweave.progress import reporting
 from chromweave.workflows.evaluate_loops import TRIVIAL_LOOP_ROWS, evaluate_loops, headline_scores
 from chromweave.workflows.evaluation_rows import EvaluateConfig, EvaluationRequest
-from chromweave.workflows.loop_calling import score_windows
+from chromweave.workflows.loop_scores import score_windows
 from tests.fakes_evaluation import (
     MASKED,
     RESOLUTION,

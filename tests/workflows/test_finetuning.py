@@ -28,7 +28,7 @@ from chromweave.workflows.contact_scale import mean_expected
 from chromweave.workflows.finetuning import finetune, loop_scores
 from chromweave.workflows.foundation import pretrain
 from chromweave.workflows.foundation_settings import FinetuneConfig, LoadingConfig, PretrainConfig
-from chromweave.workflows.loop_calling import score_windows
+from chromweave.workflows.loop_scores import score_windows
 from chromweave.workflows.networks import load
 from tests.fakes import build_fake
 from tests.fakes_loops import (
