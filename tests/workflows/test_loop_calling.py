@@ -272,6 +272,9 @@ def test_what_the_map_alone_cannot_give_is_refused(place, tmp_path, monkeypatch)
         call_loops(out, store=place / "a.store", model=place / "run", resolution=10_000)
     with pytest.raises(ConfigError, match="at least one job"):
         call_loops(out, store=place / "a.store", jobs=0)
+    further = replace(MAP_ALONE, candidates=CandidateConfig(max_distance=5_000_000))
+    with pytest.raises(ConfigError, match="build the store with a larger --max-distance"):
+        call_loops(out, store=place / "a.store", config=further)
     tracks = [fake_track("ATAC", planted(), np.random.default_rng(0))]
     bare = build_fake(monkeypatch, tmp_path / "bare.store", None, tracks, assembly=ASSEMBLY)
     with pytest.raises(DataError, match=r"bare\.store: has no contacts, only tracks"):

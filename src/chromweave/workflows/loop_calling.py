@@ -204,7 +204,12 @@ def _parts(out: Path, work: _Work) -> Iterator[Path]:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     said.write_text(key)
-    yield folder
+    try:
+        yield folder
+    except BaseException:
+        if not any(folder.glob("*.json")):  # no chromosome is done: there is nothing to go on from
+            shutil.rmtree(folder)
+        raise
     shutil.rmtree(folder)
 
 
