@@ -93,7 +93,7 @@ def loops(story):
     assert matched["value"].item() == 0.5
     called = story.run(
         *("loops", "call", "calls.bedpe", "--store", "A.store", "--model", "model", "--chrom", "chr3"),
-        *("--pvalue", 1e-5, "--threshold", 0.0, "--min-neighbours", 0),
+        *("--pvalue", 1e-5, "--threshold", 0.0, "--min-neighbours", 0, "--no-fdr"),
     )
     table = read_bedpe("calls.bedpe", Assembly.from_chrom_sizes(story.genome.chrom_sizes))
     assert len(table) == called["loops"] > 10

@@ -116,14 +116,29 @@ def scored(*rows):
 def test_loop_table():
     block = [(x, y, 0.9) for x in (50, 51, 52) for y in (80, 81, 82)]
     found, probability = scored(*block, (10, 30, 0.95))
-    table = cluster(found, probability, chrom="chr7", resolution=5000, length=412_500)
+    score = 2 * probability
+    table = cluster(found, score, chrom="chr7", resolution=5000, length=412_500, probability=probability)
     schemas.LOOPS.check(table, "test")
     assert len(table) == 1
     row = table.iloc[0]
     assert (row["chrom1"], row["start1"], row["end1"]) == ("chr7", 255_000, 260_000)
     assert (row["start2"], row["end2"]) == (405_000, 410_000)
     assert (row["observed"], row["expected"], row["oe"], row["distance"]) == (6.0, 2.0, 3.0, 150_000)
-    assert (row["cluster_size"], row["probability"], row["name"]) == (9, 0.9, "chr7_loop1")
+    assert (row["cluster_size"], row["name"]) == (9, "chr7_loop1")
+    assert (row["score"], row["probability"]) == (1.8, 0.9)
+    assert np.isnan(row["qvalue"])
+
+
+def test_loops_without_a_model_have_no_probability_and_the_density_of_their_centre():
+    """Two pixels side by side: the first is denser, the second has the better score and stands for both."""
+    found, score = scored((50, 80, 3.0), (50, 81, 4.0), (50, 79, 3.5))
+    config = ClusterConfig(
+        threshold=2.0, min_neighbours=0, kernel_radius=1, separation=3, representative="highest-score"
+    )
+    table = cluster(found, score, chrom="chr1", resolution=5000, config=config)
+    assert (table["start2"].tolist(), table["score"].tolist()) == ([405_000], [4.0])
+    assert table["probability"].isna().all()
+    np.testing.assert_allclose(table["density"], 3.0 + (4.0 + 3.5) * np.exp(-1))
 
 
 def test_the_last_bin_ends_with_the_chromosome():
@@ -139,7 +154,7 @@ def test_unscored_candidates_are_left_out_and_each_needs_its_score():
     found, probability = scored((0, 20, 0.9), (0, 60, np.nan))
     table = cluster(found, probability, chrom="chr1", resolution=5000, config=ClusterConfig(min_neighbours=0))
     assert table["start2"].tolist() == [100_000]
-    with pytest.raises(DataError, match=r"2 candidates, but probabilities of shape \(1,\)"):
+    with pytest.raises(DataError, match=r"2 candidates, but scores of shape \(1,\)"):
         cluster(found, probability[:1], chrom="chr1", resolution=5000)
 
 
