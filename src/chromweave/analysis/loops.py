@@ -75,15 +75,6 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.x_bins)
 
-    def __getitem__(self, index: np.ndarray | slice) -> Candidates:
-        return Candidates(
-            self.x_bins[index],
-            self.y_bins[index],
-            self.count[index],
-            self.expected[index],
-            self.pvalue[index],
-        )
-
 
 def candidates(layer: MapLayer, *, weight: str | None, config: CandidateConfig | None = None) -> Candidates:
     """Find the pixels whose count a Poisson law around a monotone distance expectation does not explain.

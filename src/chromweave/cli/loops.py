@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from .analyse import call
-from .arguments import ChromOption, StoreOption, StoresOption
+from .arguments import ChromOption, JobSeed, StoreOption, StoresOption
 
 __all__ = ["register"]
 
@@ -29,6 +28,85 @@ def register(app: typer.Typer) -> None:
     loops.command("compare")(compare)
     loops.command("quantify")(quantify)
     app.add_typer(loops, name="loops")
+
+
+def call(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="Loops to write.", metavar="OUT.bedpe")],
+    store: StoreOption,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run folder of a loop model. Default: none, scores from the map alone.", metavar="RUN"
+        ),
+    ] = None,
+    resolution: Annotated[
+        int | None, typer.Option(help="Layer, bp. Default: the model's; without one the finest.")
+    ] = None,
+    chrom: ChromOption = None,
+    fdr: Annotated[float, typer.Option(help="False discovery rate, by decoys.")] = 0.05,
+    all_clusters: Annotated[
+        bool, typer.Option("--no-fdr", help="Take every cluster above the threshold, without decoys.")
+    ] = False,
+    decoys: Annotated[
+        Literal["residuals", "pixels"],
+        typer.Option(help="What changes places: each pixel's deviation from its surroundings, or its value."),
+    ] = "residuals",
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="Score above which a pixel takes part. Default: 0.5; without a model 2 deviations."
+        ),
+    ] = None,
+    min_distance: Annotated[int, typer.Option(help="Between anchors, bp.")] = 20_000,
+    max_distance: Annotated[int, typer.Option(help="Between anchors, bp.")] = 2_000_000,
+    pvalue: Annotated[float, typer.Option(help="Poisson survival below which a pixel is scored.")] = 0.01,
+    min_neighbours: Annotated[
+        int | None,
+        typer.Option(
+            help="A pixel needs more than so many passing pixels within 2 bins, itself included. "
+            "Default: 5; without a model 0."
+        ),
+    ] = None,
+    representative: Annotated[
+        Literal["highest-density", "highest-score"] | None,
+        typer.Option(help="What stands for a cluster. Default: highest-density; without a model the other."),
+    ] = None,
+    style: Annotated[
+        Literal["bedpe", "juicebox"],
+        typer.Option(help="Dialect: bedpe for HiGlass and bioframe, or Juicebox's."),
+    ] = "bedpe",
+    jobs: Annotated[int, typer.Option(help="Chromosomes at a time, each in its own process.")] = 1,
+    seed: JobSeed = 0,
+) -> None:
+    """Call loops over whole chromosomes at a false discovery rate, with a model or from the map alone."""
+    from ..analysis.loops import CandidateConfig
+    from ..workflows.foundation_settings import LoopCallConfig
+    from ..workflows.loop_calling import call_loops
+
+    config = (LoopCallConfig.without_model if model is None else LoopCallConfig.with_model)(
+        candidates=CandidateConfig(min_distance, max_distance, pvalue),
+        fdr=None if all_clusters else fdr,
+        decoys=decoys,
+    ).clustering(threshold=threshold, min_neighbours=min_neighbours, representative=representative)
+    table = call_loops(
+        out,
+        store=store,
+        model=model,
+        resolution=resolution,
+        chroms=chrom or None,
+        config=config,
+        style=style,
+        seed=seed,
+        jobs=jobs,
+    )
+    context.obj.show(
+        {
+            "loops": len(table),
+            "file": str(out),
+            "per_chromosome": {str(k): int(v) for k, v in table["chrom1"].value_counts(sort=False).items()},
+        }
+    )
 
 
 def validate(

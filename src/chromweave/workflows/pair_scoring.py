@@ -11,24 +11,20 @@ import numpy as np
 
 from ..data.layers import TRACK_WIDTH
 from ..data.store import RegionStore
-from ..errors import SchemaError
 from ..files import write_json
-from ..io.export import write_table
-from ..io.text import Rows, read_rows
 from ..progress import notify
 from ..provenance import describe_inputs, describe_process
 from ..training.checkpoint import CONFIG, LoadedModel
 from .inference import TaskModel, require_file_names, window_table
 from .loop_scores import score_windows, temperature_of
 from .model_input import StoreLike, open_stores
+from .pair_lists import PairList, write_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["PairScores", "predict_loops"]
 
-_COORDINATES = ("chrom1", "start1", "end1", "chrom2", "start2", "end2")
-_FURTHER = ("name", "score", "strand1", "strand2")  # of BEDPE, where the file has no header
 _OURS = ("probability", "reason")
 
 BETWEEN = "between two chromosomes"
@@ -99,12 +95,12 @@ def predict_loops(
     task = TaskModel.of(model, "loops")
     (opened,) = open_stores(store)
     task.check(opened)
-    rows = read_rows(loops, "a list of pairs (BEDPE or Juicebox)")
-    pairs = _Pairs.of(rows, opened, task.given.resolution)
-    reason = _reasons(pairs, task, opened)
-    probability = _scored(pairs, reason, task, opened, batch_size)
-    table = _table(rows, probability, reason)
-    _write(out, table)
+    pairs = PairList.read(loops, opened.assembly)
+    bins = _bins(pairs, task.given.resolution)
+    reason = _reasons(pairs, bins, task, opened)
+    probability = _scored(pairs, bins, reason, task, opened, batch_size)
+    table = pairs.table(without=_OURS).assign(probability=probability, reason=reason)
+    write_pairs(out, table)
     names, counts = np.unique(reason[reason != ""].astype(str), return_counts=True)
     done = PairScores(
         table, int((reason == "").sum()), dict(zip(names.tolist(), counts.tolist(), strict=True))
@@ -117,79 +113,37 @@ def predict_loops(
             **describe_process(),
             "model": task.name,
             "temperature": temperature_of(task),
-            "pairs": len(rows),
+            "pairs": len(pairs),
             "scored": done.scored,
             "not_scored": done.reasons,
             "inputs": describe_inputs(inputs),
         },
     )
-    notify(f"{done.scored:,} of {len(rows):,} pairs scored: {out}")
+    notify(f"{done.scored:,} of {len(pairs):,} pairs scored: {out}")
     return done
 
 
-@dataclass(frozen=True)
-class _Pairs:
-    """Pairs as the store sees them; arrays of one value for each.
-
-    Parameters
-    ----------
-    chrom1, chrom2
-        The store's names, "" for a chromosome that it does not have.
-    start1, start2
-        bp.
-    x, y
-        Anchor bins, x <= y.
-    """
-
-    chrom1: np.ndarray
-    chrom2: np.ndarray
-    start1: np.ndarray
-    start2: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-
-    @classmethod
-    def of(cls, rows: Rows, store: RegionStore, resolution: int) -> _Pairs:
-        rows.require_columns(6, "two chromosomes, starts and ends")
-        chroms, starts = [], []
-        for first in (0, 3):
-            chroms.append(_names(rows.text(first), store))
-            start = rows.integers(first + 1, _COORDINATES[first + 1])
-            end = rows.integers(first + 2, _COORDINATES[first + 2])
-            wrong = np.flatnonzero((start < 0) | (start >= end))
-            if len(wrong):
-                row = int(wrong[0])
-                raise SchemaError(
-                    f"{rows.where(row)} has start {start[row]:,} and end {end[row]:,}; 0 <= start < end must "
-                    f"hold ({len(wrong):,} such lines). Correct or drop them."
-                )
-            starts.append(start)
-        bins = np.sort(np.stack(starts) // resolution, axis=0)
-        return cls(*chroms, *starts, *bins)
+def _bins(pairs: PairList, resolution: int) -> np.ndarray:
+    """Bins in which the anchors start, the smaller one first, int64 (2, pairs)."""
+    return np.sort(np.stack([pairs.start1, pairs.start2]) // resolution, axis=0)
 
 
-def _names(given: np.ndarray, store: RegionStore) -> np.ndarray:
-    """The store's names of chromosomes, object; a foreign one keeps its own, so that two are told apart."""
-    known = {name: store.assembly.canonical(name) or name for name in set(given.tolist())}
-    return np.array([known[name] for name in given], object)
-
-
-def _reasons(pairs: _Pairs, task: TaskModel, store: RegionStore) -> np.ndarray:
+def _reasons(pairs: PairList, bins: np.ndarray, task: TaskModel, store: RegionStore) -> np.ndarray:
     """Why each pair cannot be scored, object; "" where it can."""
-    reason = np.full(len(pairs.x), "", object)
+    reason = np.full(len(pairs), "", object)
     reason[~np.isin(pairs.chrom1.astype(str), store.chromosomes)] = ELSEWHERE
     reason[pairs.chrom1 != pairs.chrom2] = BETWEEN
     for chrom in np.unique(pairs.chrom1[reason == ""].astype(str)).tolist():
         rows = np.flatnonzero((pairs.chrom1 == chrom) & (reason == ""))
-        reason[rows] = _reasons_on(chrom, pairs, rows, task, store)
+        reason[rows] = _reasons_on(chrom, pairs, bins, rows, task, store)
     return reason
 
 
 def _reasons_on(
-    chrom: str, pairs: _Pairs, rows: np.ndarray, task: TaskModel, store: RegionStore
+    chrom: str, pairs: PairList, bins: np.ndarray, rows: np.ndarray, task: TaskModel, store: RegionStore
 ) -> np.ndarray:
     """The same for the pairs of one chromosome; of several reasons the first stands."""
-    given, n_bins, x, y = task.given, task.n_bins(store, chrom), pairs.x[rows], pairs.y[rows]
+    given, n_bins, (x, y) = task.given, task.n_bins(store, chrom), bins[:, rows]
     half = given.window_bins // 2
     found = np.full(len(rows), "", object)
     beyond = np.maximum(pairs.start1[rows], pairs.start2[rows]) >= store.assembly.length(chrom)
@@ -215,34 +169,19 @@ def _bins_with_signal(store: RegionStore, chrom: str, tracks: Sequence[str], res
 
 
 def _scored(
-    pairs: _Pairs, reason: np.ndarray, task: TaskModel, store: RegionStore, batch_size: int
+    pairs: PairList,
+    bins: np.ndarray,
+    reason: np.ndarray,
+    task: TaskModel,
+    store: RegionStore,
+    batch_size: int,
 ) -> np.ndarray:
     """Probabilities, float64; NaN where there is a reason."""
     probability = np.full(len(reason), np.nan)
     rows = np.flatnonzero(reason == "")
     if len(rows):
-        table = window_table(pairs.chrom1[rows], pairs.x[rows], pairs.y[rows], task.given.resolution)
+        table = window_table(pairs.chrom1[rows], bins[0, rows], bins[1, rows], task.given.resolution)
         probability[rows] = score_windows(
             task.loaded, store, table, batch_size=batch_size, description="scoring pairs"
         )  # fmt: skip
     return probability
-
-
-def _table(rows: Rows, probability: np.ndarray, reason: np.ndarray) -> pd.DataFrame:
-    """The file's columns as they are, but for what an earlier scoring left, and ours."""
-    import pandas as pd
-
-    widest = max(map(len, rows.fields))
-    further = rows.header[6:] if rows.header else _FURTHER
-    names = [*_COORDINATES, *further[: widest - 6]]
-    names += [f"column{i + 1}" for i in range(len(names), widest)]
-    columns = {name: rows.text(i) for i, name in enumerate(names) if name not in _OURS}
-    return pd.DataFrame({**columns, "probability": probability, "reason": reason})
-
-
-def _write(out: str | Path, table: pd.DataFrame) -> None:
-    shown = table.assign(
-        probability=["." if np.isnan(value) else f"{value:.6g}" for value in table["probability"]],
-        reason=[text or "." for text in table["reason"]],
-    )
-    write_table(out, shown.replace("", ".").rename(columns={"chrom1": "#chrom1"}))
