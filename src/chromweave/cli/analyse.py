@@ -1,4 +1,4 @@
-"""Commands that read a model or a map: evaluate, loops, compartments, graph encode and umap, compare."""
+"""Commands that read a model or a map: evaluate, compartments, graph encode and umap, compare."""
 
 from __future__ import annotations
 
