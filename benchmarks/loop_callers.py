@@ -6,21 +6,17 @@ Sets: chromosight's ten simulated maps with exact truth (as ten chromosomes of o
 10 kb outside of its amplicon against CTCF and RAD21 ChIA-PET, GM12878 chr20 at 25 kb against HiCCUPS' list,
 GM12878 chr21 cohesin HiChIP (``.hic``) against CTCF ChIA-PET. chromosight runs with five thresholds and
 cooltools dots with three rates, each on the same file as ours; ``--peers`` is a virtual environment with
-chromosight 1.6.3 and cooltools 0.7.1 (``pip install chromosight==1.6.3 cooltools==0.7.1 'pandas<3'``);
-without one only ours is run. A command whose result is there is not run again. A list is matched one to one
-within 1 and 2 bins; the control are the calls moved by 0.5 and 1 Mb. Seconds are of the processor, memory is
-the peak of the process, children included. Writes ``benchmarks/results/loop_callers.{tsv,json,md}``.
+chromosight 1.6.3 and cooltools 0.7.1 (see ``loop_peers``); without one only ours is run. A command whose
+result is there is not run again. A list is matched one to one within 1 and 2 bins; the control are the calls
+moved by 0.5 and 1 Mb. Seconds are of the processor, memory is the peak of the process, children included.
+Writes ``benchmarks/results/loop_callers.{tsv,json,md}``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import shlex
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +24,7 @@ import cooler
 import numpy as np
 import pandas as pd
 
+from benchmarks.loop_peers import Cost, balanced_cool, chromosight, dots, measured
 from chromweave.evaluation.matching import match_loops, shifted_control
 from chromweave.files import atomic_path, write_json
 from chromweave.genome import Assembly
@@ -36,8 +33,6 @@ from chromweave.provenance import describe_process
 
 RESULTS = Path(__file__).parent / "results"
 RATES = (0.01, 0.05, 0.1, 0.2)
-PEARSON = (0.2, 0.3, 0.4, 0.5, 0.6)
-DOTS = (0.02, 0.1, 0.2)
 AMPLICON = ("chr22", 19_000_000, 23_300_000)
 
 
@@ -50,9 +45,9 @@ class Known:
     name
         Of the set.
     contacts
-        Map to call on, as chromweave and as cooler name it; a ``.hic`` has no second name.
+        Map to call on.
     uri
-        The same for chromosight and cooltools, or None.
+        The same as cooler names it; None for a ``.hic``, whose counts are brought into a cooler.
     resolution
         Bin size, bp.
     truth
@@ -77,14 +72,6 @@ class Known:
     min_distance: int = 20_000
     max_distance: int = 2_000_000
     exclude: tuple[str, int, int] | None = None
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Processor seconds and peak memory of a command."""
-
-    seconds: float
-    megabytes: float
 
 
 def sets(data: Path, folder: Path) -> Iterator[Known]:
@@ -148,25 +135,6 @@ def simulated(data: Path, folder: Path) -> Known:
     )  # fmt: skip
 
 
-def measured(command: Sequence[str], made: Path) -> Cost:
-    """Run a command unless what it makes is there; its cost is kept beside that."""
-    kept = made.with_name(f"{made.name}.cost.json")
-    if made.exists() and kept.exists():
-        return Cost(**json.loads(kept.read_text()))
-    print(shlex.join(command), flush=True)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert process.stdout is not None
-    said = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(
-            f"{shlex.join(command)} ended with {os.waitstatus_to_exitcode(status)}:\n{said[-3000:]}"
-        )
-    cost = Cost(round(used.ru_utime + used.ru_stime, 1), round(used.ru_maxrss / 1024))
-    kept.write_text(json.dumps(cost.__dict__))
-    return cost
-
-
 def chromweave(known: Known, folder: Path) -> Iterator[tuple[str, pd.DataFrame, Cost]]:
     """Our calls at each rate: one search, cut four times."""
     program = str(Path(sys.executable).with_name("chromweave"))
@@ -193,36 +161,12 @@ def chromweave(known: Known, folder: Path) -> Iterator[tuple[str, pd.DataFrame, 
         yield f"chromweave, FDR {rate:g}", table[table["qvalue"].astype(float) <= rate], cost
 
 
-def chromosight(known: Known, folder: Path, peers: Path) -> Iterator[tuple[str, pd.DataFrame, Cost]]:
-    """chromosight's at each threshold."""
-    for threshold in PEARSON:
-        prefix = folder / f"chromosight_{threshold}"
-        made = prefix.with_name(f"{prefix.name}.tsv")
-        cost = measured(
-            [
-                str(peers / "bin" / "chromosight"), "detect", "--no-plotting", f"--pearson={threshold}",
-                f"--min-dist={known.min_distance}", f"--max-dist={known.max_distance}",
-                str(known.uri), str(prefix),
-            ],
-            made,
-        )  # fmt: skip
-        yield f"chromosight, Pearson {threshold:g}", pd.read_csv(made, sep="\t"), cost
-
-
-def dots(known: Known, folder: Path, peers: Path) -> Iterator[tuple[str, pd.DataFrame, Cost]]:
-    """cooltools' at each rate, with its own expected values."""
-    program, expected = str(peers / "bin" / "cooltools"), folder / "expected.tsv"
-    measured([program, "expected-cis", str(known.uri), "-o", str(expected)], expected)
-    for rate in DOTS:
-        made = folder / f"dots_{rate}.bedpe"
-        cost = measured(
-            [
-                program, "dots", str(known.uri), str(expected), "--fdr", str(rate),
-                "--max-loci-separation", str(known.max_distance), "-o", str(made),
-            ],
-            made,
-        )  # fmt: skip
-        yield f"cooltools dots, FDR {rate:g}", pd.read_csv(made, sep="\t"), cost
+def peers_of(known: Known, folder: Path, peers: Path) -> Iterator[tuple[str, pd.DataFrame, Cost]]:
+    """The other callers' on the same counts."""
+    uri = known.uri or str(balanced_cool(folder / "map.cool", known.contacts, known.resolution, known.chroms))
+    yield from chromosight(peers, uri, folder, known.min_distance, known.max_distance)
+    if known.resolution >= 5_000:  # cooltools has no kernels for finer maps
+        yield from dots(peers, uri, folder, known.max_distance)
 
 
 def compared(known: Known, method: str, calls: pd.DataFrame, cost: Cost) -> Iterator[dict[str, object]]:
@@ -303,10 +247,8 @@ def main() -> None:
         folder = given.folder / known.name.replace(" ", "_").replace(",", "").replace("'", "")
         folder.mkdir(parents=True, exist_ok=True)
         methods = [chromweave(known, folder)]
-        if given.peers and known.uri is not None:
-            methods.append(chromosight(known, folder, given.peers))
-            if known.resolution >= 5_000:  # cooltools has no kernels for finer maps
-                methods.append(dots(known, folder, given.peers))
+        if given.peers:
+            methods.append(peers_of(known, folder, given.peers))
         for method in methods:
             for name, calls, cost in method:
                 rows += compared(known, name, calls, cost)

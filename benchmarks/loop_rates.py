@@ -1,13 +1,17 @@
-"""Does the false discovery rate hold? Loops called from the map alone where all loops are known.
+"""Does the false discovery rate hold, and what is found at it? Loops called where all loops are known.
 
-    python -m benchmarks.loop_rates --folder DIR [--seeds 0 1 ... 9]
+    python -m benchmarks.loop_rates --folder DIR [--peers VENV] [--models DIR] [--seeds 0 1 ... 9]
 
 For each seed a genome of its own (``simulate --preset small``, one cell line); loops are called on chr5 and
-chr6, with residual decoys and with permuted pixels, and held against the planted ones, within two bins. A
-planted loop is a pair of convergent motifs whose expected peak is above a strength; pairs below it are peaks,
-too, so that a call at any pair of convergent, bound motifs is counted as well. Intervals are Student's, of
-the mean over genomes. Prints every command; a step whose result is there is not run again. Writes
-``benchmarks/results/loop_rates.{tsv,json,md}``.
+chr6 from the map alone, with residual decoys and with permuted pixels, with ``--peers`` by chromosight and
+cooltools dots, too (see ``loop_peers``). ``--models`` is the folder of ``benchmarks.three_tasks``: on the
+fine-tuned line of each genome in it, whose chr5 and chr6 no model has seen, loops are called with the model
+of map and tracks, with that of the map, and without one. All is held against the planted loops, within two
+bins. A planted loop is a pair of convergent motifs whose expected peak is above a strength; pairs below it
+are peaks, too, so that a call at any pair of convergent, bound motifs is counted as well. As methods cut in
+different places, the recall is also given where 5 % of the best calls are false, as only who knows the loops
+can cut. Intervals are Student's, of the mean over genomes. Prints every command; a step whose result is there
+is not run again. Writes ``benchmarks/results/loop_rates.{tsv,json,md}``.
 """
 
 from __future__ import annotations
@@ -19,8 +23,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.loop_peers import balanced_cool, chromosight, dots
 from benchmarks.three_tasks import RESULTS, Step
-from chromweave.evaluation.matching import match_loops
+from chromweave.evaluation.matching import match_curve, match_loops
 from chromweave.evaluation.means import mean_interval
 from chromweave.files import atomic_path, write_json
 from chromweave.provenance import describe_process
@@ -28,53 +33,97 @@ from chromweave.provenance import describe_process
 CHROMS = ("chr5", "chr6")
 RESOLUTION = 5_000
 RATES = (0.01, 0.05, 0.1, 0.2)
-DECOYS = ("residuals", "pixels")
+DECOYS = {"map alone": "residuals", "map alone, permuted pixels": "pixels"}
+MODELS = {"model of map and tracks": "bimodal", "model of the map": "map_only"}
 BINS = 2
+DISTANCES = (20_000, 2_000_000)
+_SHOWN = {
+    "false": "false: no planted loop",
+    "false_at_no_pair": "false: no pair of motifs",
+    "recall": "recall",
+    "recall_at_5_false": "recall where 5 % are false",
+}
 
 
-def steps(folder: Path, seed: int) -> Iterator[Step]:
-    """Every command of one genome."""
+def from_maps(folder: Path, seed: int, peers: Path | None) -> Iterator[dict[str, object]]:
+    """What every method finds on one genome's map."""
     genome, store = folder / "genome", folder / "A.store"
-    yield Step(
+    Step(
         genome / "simulation.json",
         ("simulate", str(genome), "--preset", "small", "--cell-lines", "1", "--seed", str(seed)),
-    )
-    yield Step(
+    ).run()
+    Step(
         store / "manifest.json",
         (
             "build", str(store), "--contacts", f"{genome}/A.mcool", "--resolution", str(RESOLUTION),
             "--assembly", f"{genome}/sim-small.chrom.sizes",
         ),
-    )  # fmt: skip
-    for decoys in DECOYS:
-        yield Step(
-            folder / f"{decoys}.bedpe",
-            (
-                "loops", "call", str(folder / f"{decoys}.bedpe"), "--store", str(store), "--decoys", decoys,
-                "--fdr", str(max(RATES)), "--seed", str(seed), *(o for c in CHROMS for o in ("--chrom", c)),
-            ),
-        )  # fmt: skip
+    ).run()  # fmt: skip
+    known = Known(genome / "truth", "A", seed)
+    for method, decoys in DECOYS.items():
+        yield from known.rates(method, called(folder / f"{decoys}.bedpe", store, seed, "--decoys", decoys))
+    if peers is not None:
+        uri = str(balanced_cool(folder / "map.cool", f"{genome}/A.mcool", RESOLUTION, CHROMS))
+        for name, calls, _ in chromosight(peers, uri, folder, *DISTANCES):
+            yield known.judged(name, calls)
+        for name, calls, _ in dots(peers, uri, folder, DISTANCES[1]):
+            yield known.judged(name, calls)
 
 
-def rows(folder: Path, seed: int) -> Iterator[dict[str, object]]:
-    """What each rate gives on one genome."""
-    known = pd.read_csv(folder / "genome" / "truth" / "A.loops.tsv", sep="\t").query("chrom1 in @CHROMS")
-    pairs = convergent(folder / "genome" / "truth" / "A.ctcf.bed")
-    for decoys in DECOYS:
-        calls = pd.read_csv(folder / f"{decoys}.bedpe", sep="\t").rename(columns={"#chrom1": "chrom1"})
+def with_models(trained: Path, folder: Path, seed: int) -> Iterator[dict[str, object]]:
+    """What is found on the line that models were fine-tuned on, with them and without."""
+    folder.mkdir(parents=True, exist_ok=True)
+    store = trained / "C.store"
+    known = Known(trained / "genome" / "truth", "C", seed)
+    yield from known.rates("map alone", called(folder / "alone.bedpe", store, seed))
+    for method, arm in MODELS.items():
+        model = str(trained / "runs" / "loops" / arm)
+        yield from known.rates(method, called(folder / f"{arm}.bedpe", store, seed, "--model", model))
+
+
+def called(out: Path, store: Path, seed: int, *options: str) -> pd.DataFrame:
+    """Loops up to the largest rate, with their q-values."""
+    Step(
+        out,
+        (
+            "loops", "call", str(out), "--store", str(store), *options,
+            "--fdr", str(max(RATES)), "--seed", str(seed), *(o for c in CHROMS for o in ("--chrom", c)),
+        ),
+    ).run()  # fmt: skip
+    return pd.read_csv(out, sep="\t").rename(columns={"#chrom1": "chrom1"})
+
+
+class Known:
+    """The planted loops of a line, and what calls are beside them."""
+
+    def __init__(self, truth: Path, line: str, seed: int) -> None:
+        self.loops = pd.read_csv(truth / f"{line}.loops.tsv", sep="\t").query("chrom1 in @CHROMS")
+        self.pairs = convergent(truth / f"{line}.ctcf.bed")
+        self.line, self.seed = line, seed
+
+    def rates(self, method: str, calls: pd.DataFrame) -> Iterator[dict[str, object]]:
+        """A row for each rate."""
         for rate in RATES:
-            found = calls[calls["qvalue"].astype(float) <= rate].reset_index(drop=True)
-            matching = match_loops(found, known, BINS, RESOLUTION)
-            others = found.drop(index=matching.call)
-            weaker = sum(
-                at_a_pair(loop.chrom1, loop.start1, loop.start2, pairs) for loop in others.itertuples()
-            )
-            yield {
-                "seed": seed, "decoys": decoys, "rate": rate, "known": len(known), "calls": len(found),
-                "recall": matching.recall,
-                "false": 1 - matching.precision,
-                "false_at_no_pair": (len(others) - weaker) / len(found) if len(found) else np.nan,
-            }  # fmt: skip
+            kept = calls[calls["qvalue"].astype(float) <= rate].reset_index(drop=True)
+            yield self.judged(f"{method}, FDR {rate:g}", kept)
+
+    def judged(self, method: str, calls: pd.DataFrame) -> dict[str, object]:
+        """Shares of false calls and of planted loops that are found."""
+        calls = calls[calls["start2"] - calls["start1"] >= DISTANCES[0]].reset_index(drop=True)
+        score = calls["score"].to_numpy(dtype=float)
+        matching = match_loops(calls, self.loops, BINS, RESOLUTION, score=score)
+        curve = match_curve(matching, score)
+        others = calls.drop(index=matching.call)
+        weaker = sum(
+            at_a_pair(loop.chrom1, loop.start1, loop.start2, self.pairs) for loop in others.itertuples()
+        )
+        return {
+            "line": self.line, "seed": self.seed, "method": method,
+            "known": len(self.loops), "calls": len(calls), "recall": matching.recall,
+            "false": 1 - matching.precision,
+            "false_at_no_pair": (len(others) - weaker) / len(calls) if len(calls) else np.nan,
+            "recall_at_5_false": curve.recall[curve.precision >= 0.95].max(initial=0.0),
+        }  # fmt: skip
 
 
 def convergent(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -99,41 +148,52 @@ def at_a_pair(chrom: str, start1: int, start2: int, pairs: dict[str, tuple[np.nd
 
 
 def summary(table: pd.DataFrame) -> str:
-    """Markdown: mean over genomes, with its interval where the rate is to hold."""
-    lines = ["| decoys | rate | calls | false: no planted loop | false: no pair of motifs | recall |"]
-    lines.append("|---|---|---|---|---|---|")
-    for (decoys, rate), of in table.groupby(["decoys", "rate"], sort=False):
-        cells = []
-        for name in ("false", "false_at_no_pair"):
-            values = of[name].dropna().to_numpy()
-            mean = mean_interval(values) if len(values) > 1 else None
-            cells.append("-" if mean is None else f"{mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}]")
-        lines.append(
-            f"| {decoys} | {rate:g} | {of['calls'].mean():.0f} | {cells[0]} | {cells[1]} "
-            f"| {of['recall'].mean():.3f} |"
-        )
+    """Markdown: for each line, mean over genomes, with its interval."""
+    lines = []
+    for line, rows in table.groupby("line", sort=False):
+        where = "A, maps alone" if line == "A" else "C, whose training chromosomes models have seen"
+        lines += ["", f"### {rows['seed'].nunique()} genomes, line {where}", ""]
+        heads = ("calls", *_SHOWN.values())
+        lines += [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+        for method, of in rows.groupby("method", sort=False):
+            cells = [
+                mean_of(of[name]) for name in ("false", "false_at_no_pair", "recall", "recall_at_5_false")
+            ]
+            lines.append(f"| {method} | {of['calls'].mean():.0f} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def mean_of(values: pd.Series) -> str:
+    """Mean and its interval; a dash where one genome at most has a value."""
+    found = values.dropna().to_numpy(dtype=float)
+    if len(found) < 2:
+        return "-"
+    mean = mean_interval(found)
+    return f"{mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}]"
 
 
 def main() -> None:
     """Run what is missing, then write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where everything is kept")
+    parser.add_argument("--peers", type=Path, help="virtual environment with chromosight and cooltools")
+    parser.add_argument("--models", type=Path, help="folder of benchmarks.three_tasks")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
     given = parser.parse_args()
     found: list[dict[str, object]] = []
     for seed in given.seeds:
-        folder = given.folder / f"seed{seed}"
-        for step in steps(folder, seed):
-            step.run()
-        found += rows(folder, seed)
+        found += from_maps(given.folder / f"seed{seed}", seed, given.peers)
+    for seed in given.seeds if given.models else []:
+        trained = given.models / f"seed{seed}"
+        if trained.is_dir():
+            found += with_models(trained, given.folder / f"seed{seed}" / "models", seed)
     table = pd.DataFrame(found)
     text = summary(table)
     with atomic_path(RESULTS / "loop_rates.tsv") as temporary:
         table.to_csv(temporary, sep="\t", index=False, na_rep="NA", float_format="%.4g")
     write_json(RESULTS / "loop_rates.json", {**describe_process(), "seeds": given.seeds})
     with atomic_path(RESULTS / "loop_rates.md") as temporary:
-        temporary.write_text(f"# False discovery rates on {len(given.seeds)} simulated genomes\n\n{text}\n")
+        temporary.write_text(f"# Loop calling on simulated genomes\n{text}\n")
     print(text)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.three_tasks import RESULTS, TRACKS, Step, cell, resumed
+from benchmarks.three_tasks import RESULTS, TRACKS, Step, cell, named, resumed
 from chromweave.files import atomic_path, write_json
 from chromweave.provenance import describe_process
 
@@ -80,7 +80,7 @@ def steps(data: Path, folder: Path, seeds: list[int]) -> Iterator[Step]:
 def trained(folder: Path, seed: int) -> Iterator[Step]:
     """Pre-training, every arm and the evaluations of one seed."""
     store = ("--store", f"{folder}/K562.store")
-    tracks = tuple(option for name in TRACKS for option in ("--track", name))
+    tracks = named(TRACKS)
     chosen = ("--preset", PRESET, "--seed", str(seed))
     before = folder / f"seed{seed}" / "pretrain"
     yield Step(
