@@ -71,10 +71,12 @@ def test_scores_stand_beside_the_trivial_rows(trained):
         "degree product",
         "expected x visibility",
         "expected x visibility + SVD(8)",
+        "O/E correlation PCA(8)",
+        "spectral embedding(8)",
     }
     assert set(scores["sampling"]) == {"uniform", "in-range", "matched"}
     assert set(scores["seed"]) == {0, 1}
-    assert len(scores) == 5 * 3 * 2 * 2
+    assert len(scores) == 7 * 3 * 2 * 2
     assert scores["value"].between(0, 1).all()
     summary = pd.read_csv(trained.run / "scores_summary.tsv", sep="\t")
     assert (summary["seeds"] == 2).all()
