@@ -205,6 +205,7 @@ COMPARTMENTS = Schema(
         *BED.columns,
         Column("E1", "number", "first eigenvector, phased; missing where masked", nullable=True),
         Column("compartment", "text", "A, B, or N where masked"),
+        Column("confidence", "number", "probability of E1's sign, 0.5 to 1", optional=True, nullable=True),
     ),
     (("start", "end"),),
 )
@@ -217,6 +218,7 @@ INSULATION = Schema(
         Column("log2_insulation_score", "number", "log2, relative to the chromosome's mean", nullable=True),
         Column("boundary_strength", "number", "prominence of a minimum", nullable=True),
         Column("is_boundary", "boolean", "a minimum above the strength threshold"),
+        Column("window", "integer", "side of the diamond, bp", optional=True),
     ),
     (("start", "end"),),
 )

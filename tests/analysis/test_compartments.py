@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromweave.analysis.compartments import compartments, eigenvectors
+from chromweave.analysis.compartments import compartments, eigenvectors, region_bins
 from chromweave.data.build import build
 from chromweave.errors import ConfigError, DataError
 from chromweave.genome import Assembly, Interval
+from chromweave.progress import reporting
 from tests.fakes_graph import FakeLayer, planted_store
 
 RESOLUTION = 10_000
@@ -29,6 +30,16 @@ def test_planted_compartments_are_found_with_the_tracks_sign():
     assert table["end"].iloc[-1] == 120 * RESOLUTION - 1, "the last bin ends with the chromosome"
 
 
+def test_a_confidence_for_every_bin_with_a_call():
+    table = compartments(planted_store(depth=3), resolution=RESOLUTION, phase_by="signal")
+    valid = table["E1"].notna()
+    assert (table["confidence"].notna() == valid).all()
+    sure = table["confidence"] > 0.95
+    right = table["compartment"] == np.where(planted_state() > 0, "A", "B")
+    assert right[sure].mean() > 0.97
+    assert right[valid & ~sure].mean() < right[sure].mean()
+
+
 def test_the_opposite_track_gives_the_opposite_calls():
     store = planted_store()
     low = {"chr1": -store.tracks["signal"]["chr1"]}
@@ -45,6 +56,67 @@ def test_arms_are_decomposed_apart():
     known = table["E1"].notna()
     calls = np.where(planted_state() > 0, "A", "B")
     assert (table["compartment"][known] == calls[known]).mean() > 0.9
+
+
+def test_bins_of_regions_by_hand():
+    """A bin belongs to the region its start lies in; the last region may end within the last bin."""
+    arms = [Interval("chr1", 25, 47), Interval("chr2", 0, 50), Interval("chr1", 0, 25)]
+    found = list(region_bins("chr1", 5, 10, arms))
+    assert found == [("chr1:0-25", slice(0, 3)), ("chr1:25-47", slice(3, 5))]
+    assert list(region_bins("chr1", 5, 10, None)) == [("chr1", slice(0, 5))]
+
+
+def test_regions_that_share_a_bin():
+    with pytest.raises(DataError, match="chr1:0-31 and chr1:30-50 overlap"):
+        list(region_bins("chr1", 5, 10, [Interval("chr1", 30, 50), Interval("chr1", 0, 31)]))
+
+
+class Listener:
+    def __init__(self):
+        self.heard = []
+
+    def track(self, items, description, total, unit):
+        return iter(items)
+
+    def notify(self, message):
+        self.heard.append(message)
+
+
+def test_a_chromosome_with_too_few_bins_is_left_out_and_told_of():
+    """As chrM or a short arm is, in a map of a whole genome."""
+    large, small = planted_store(), planted_store(n_bins=6, chroms=("chrM",))
+    both = replace(
+        large,
+        assembly=Assembly("fake", {**large.assembly.chromosomes, **small.assembly.chromosomes}),
+        layers={**large.layers, **small.layers},
+        tracks={"signal": {**large.tracks["signal"], **small.tracks["signal"]}},
+    )
+    with reporting(listener := Listener()):
+        table = compartments(both, resolution=RESOLUTION, phase_by="signal")
+    assert set(table.loc[table["chrom"] == "chrM", "compartment"]) == {"N"}
+    assert (table.loc[table["chrom"] == "chr1", "compartment"] != "N").sum() == 118
+    assert [text for text in listener.heard if "chrM: 4 bins with contacts are too few" in text]
+    with pytest.raises(DataError, match="no bin of chrM has compartments at 10,000 bp"):
+        compartments(both, resolution=RESOLUTION, phase_by="signal", chroms=["chrM"])
+
+
+def test_a_map_without_valid_bins():
+    layer = planted_store().layers["chr1"]
+    masked = replace(planted_store(), layers={"chr1": replace(layer, weights=np.full(120, np.nan))})
+    with pytest.raises(DataError, match="no bin of chr1 has compartments"):
+        compartments(masked, resolution=RESOLUTION, phase_by="signal")
+
+
+def test_a_track_that_hardly_decides_is_told_of():
+    store = planted_store(depth=200)
+    hardly = np.random.default_rng(2).normal(0, 1, 120)
+    rank = compartments(store, resolution=RESOLUTION, phase_by="signal")["E1"].corr(
+        pd.Series(hardly), method="spearman"
+    )
+    assert 0 < abs(rank) < 0.1
+    with reporting(listener := Listener()):
+        compartments(store, resolution=RESOLUTION, phase_by={"chr1": hardly})
+    assert any(f"correlates with E1 at {abs(rank):.2f} only" in text for text in listener.heard)
 
 
 @pytest.mark.real_data
@@ -110,6 +182,12 @@ def test_a_track_that_decides_nothing():
 def test_a_track_that_is_not_there():
     with pytest.raises(ConfigError, match="no track 'GC' to phase by; it has signal"):
         compartments(planted_store(), resolution=RESOLUTION, phase_by="GC")
+
+
+def test_a_track_without_data_on_the_chromosome():
+    store = replace(planted_store(), tracks={"signal": {"chr1": np.full(120, np.nan)}})
+    with pytest.raises(DataError, match="chr1: signal cannot decide which sign"):
+        compartments(store, resolution=RESOLUTION, phase_by="signal")
 
 
 def test_phasing_values_of_another_length():

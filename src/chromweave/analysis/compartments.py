@@ -14,18 +14,20 @@ import numpy as np
 
 from ..errors import ConfigError, DataError
 from ..genome import Assembly, Interval
-from ..progress import track
+from ..progress import notify, track
 from ..schemas import COMPARTMENTS
+from .confidence import decomposed_matrix, sign_confidence
 from .reference import cooltools_module
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CompartmentSource", "Eigenvectors", "compartments", "eigenvectors"]
+__all__ = ["CompartmentSource", "Eigenvectors", "compartments", "eigenvectors", "region_bins"]
 
 _IGNORED_DIAGONALS = 2
 _CLIP_PERCENTILE = 99.9
 _FEWEST_BINS = 8  # cooltools needs six; fewer than eight say nothing about a sign
+_WEAK = 0.1  # rank correlation with the track below which a sign is hardly more than a guess
 
 
 class CompartmentSource(Protocol):
@@ -74,10 +76,14 @@ class Eigenvectors:
         float64 (n_eigs,), in order of magnitude.
     vectors
         float64 (n_eigs, bins), each scaled by the root of its eigenvalue; NaN where masked.
+    confidence
+        float64 (bins,): probability of the first one's sign, 0.5 to 1
+        (:func:`chromweave.analysis.confidence.sign_confidence`); NaN where masked.
     """
 
     values: np.ndarray
     vectors: np.ndarray
+    confidence: np.ndarray
 
 
 def eigenvectors(balanced: np.ndarray, n_eigs: int = 3) -> Eigenvectors:
@@ -96,12 +102,20 @@ def eigenvectors(balanced: np.ndarray, n_eigs: int = 3) -> Eigenvectors:
         Too few bins have contacts.
     """
     valid = int((np.nansum(balanced, axis=0) > 0).sum())
-    if valid < max(_FEWEST_BINS, n_eigs + 2):
-        raise DataError(f"{valid} bins with contacts are too few for {n_eigs} eigenvectors.")
+    fewest = max(_FEWEST_BINS, n_eigs + 2)
+    if valid < fewest:
+        raise DataError(
+            f"{valid} bins with contacts are too few for {n_eigs} eigenvectors; {fewest} are needed."
+        )
     values, vectors = cooltools_module("api.eigdecomp").cis_eig(
         balanced, n_eigs=n_eigs, ignore_diags=_IGNORED_DIAGONALS, clip_percentile=_CLIP_PERCENTILE
     )
-    return Eigenvectors(np.asarray(values), np.asarray(vectors))
+    found = np.asarray(vectors)
+    known = np.isfinite(found[0])
+    confidence = np.full(len(known), np.nan)
+    matrix = decomposed_matrix(balanced, _IGNORED_DIAGONALS, _CLIP_PERCENTILE)
+    confidence[known] = sign_confidence(matrix, found[0][known])
+    return Eigenvectors(np.asarray(values), found, confidence)
 
 
 def compartments(
@@ -128,7 +142,7 @@ def compartments(
         Chromosomes; all by default.
     regions
         Stretches to decompose apart from one another (chromosome arms); whole chromosomes by default. Bins in
-        none of them are N.
+        none of them are N, and so are those of a region with too few bins, of which one is told.
     weight
         Balancing vector; the store's default without it.
     n_eigs
@@ -137,14 +151,15 @@ def compartments(
     Returns
     -------
     pandas.DataFrame
-        :data:`chromweave.schemas.COMPARTMENTS` with E2, ... and `eigenvalue1` (of the bin's region).
+        :data:`chromweave.schemas.COMPARTMENTS` with `confidence`, E2, ... and `eigenvalue1` (of the bin's
+        region).
 
     Raises
     ------
     ConfigError
         The layer is a band that does not hold every distance, or the track is not in the store.
     DataError
-        A region has too few bins, or the track cannot decide a sign.
+        No region has enough bins, regions overlap, or the track cannot decide a sign.
     """
     import pandas as pd
 
@@ -159,6 +174,11 @@ def compartments(
         for chrom in track(names, "compartments", unit="chromosome")
     ]
     table = pd.concat(tables, ignore_index=True)
+    if table["E1"].isna().all():
+        raise DataError(
+            f"{store.name}: no bin of {', '.join(names)} has compartments at {resolution:,} bp: too few bins "
+            "have contacts and a balancing weight there. Choose other chromosomes or another resolution."
+        )
     return COMPARTMENTS.check(COMPARTMENTS.order(table), f"compartments of {store.name}")
 
 
@@ -179,24 +199,35 @@ def _chromosome(
             "Build the store with a coarser resolution (25 kb or more) too."
         )
     phase = _phase(store, chrom, resolution, phase_by, layer.n_bins)
+    by = phase_by if isinstance(phase_by, str) else "the values given"
     found = np.full((n_eigs, layer.n_bins), np.nan)
-    eigenvalue = np.full(layer.n_bins, np.nan)
-    for name, bins in _pieces(chrom, layer.n_bins, resolution, regions):
+    confidence, eigenvalue = (np.full(layer.n_bins, np.nan) for _ in range(2))
+    for name, bins in region_bins(chrom, layer.n_bins, resolution, regions):
         balanced = layer.dense(bins.start, bins.stop, weight=weight or store.default_weight(resolution))
         try:
             piece = eigenvectors(balanced, n_eigs)
-            signs = [_sign(vector, phase[bins]) for vector in piece.vectors]
         except DataError as error:
-            raise DataError(f"{store.name}: {name}: {error}") from error
-        if signs[0] == 0:
-            by = phase_by if isinstance(phase_by, str) else "the values given"
-            raise DataError(
-                f"{store.name}: {name}: {by} cannot decide which sign of the first eigenvector is A "
-                "(no correlation, or no data where the map has some); phase by another track."
-            )
-        found[:, bins] = piece.vectors * np.array([sign or 1 for sign in signs])[:, None]
-        eigenvalue[bins] = piece.values[0]
-    return _table(store.assembly, chrom, resolution, found, eigenvalue)
+            notify(f"{store.name}: {name}: {error} Its bins are N.")
+            continue
+        agreement = [_correlation(vector, phase[bins]) for vector in piece.vectors]
+        _require_sign(agreement[0], f"{store.name}: {name}: {by}")
+        found[:, bins] = piece.vectors * np.array([np.sign(one) or 1 for one in agreement])[:, None]
+        confidence[bins], eigenvalue[bins] = piece.confidence, piece.values[0]
+    return _table(store.assembly, chrom, resolution, found, confidence, eigenvalue)
+
+
+def _require_sign(agreement: float, what: str) -> None:
+    """Refuse a track that says nothing about the sign, and tell of one that says little."""
+    if agreement == 0:
+        raise DataError(
+            f"{what} cannot decide which sign of the first eigenvector is A "
+            "(no correlation, or no data where the map has some); phase by another track."
+        )
+    if abs(agreement) < _WEAK:
+        notify(
+            f"{what} correlates with E1 at {abs(agreement):.2f} only: which side is A is hardly more than a "
+            "guess here, or E1 is not compartments (look at E2)."
+        )
 
 
 def _phase(
@@ -220,33 +251,52 @@ def _phase(
     return values
 
 
-def _pieces(
+def region_bins(
     chrom: str, n_bins: int, resolution: int, regions: Sequence[Interval] | None
 ) -> Iterator[tuple[str, slice]]:
+    """Name and bins of each region of a chromosome; the whole of it where no regions are given.
+
+    A bin belongs to the region its start lies in, so that arms that meet share none.
+
+    Raises
+    ------
+    DataError
+        Two regions share a bin.
+    """
     if regions is None:
         yield chrom, slice(0, n_bins)
         return
-    for region in regions:
-        if region.chrom == chrom:
-            yield str(region), slice(-(-region.start // resolution), -(-region.end // resolution))
+    end, before = 0, ""
+    for region in sorted(one for one in regions if one.chrom == chrom):
+        bins = slice(-(-region.start // resolution), min(-(-region.end // resolution), n_bins))
+        if bins.start < end:
+            raise DataError(f"regions {before} and {region} overlap; a bin can be in one of them only.")
+        if bins.start < bins.stop:
+            end, before = bins.stop, str(region)
+            yield str(region), bins
 
 
-def _sign(vector: np.ndarray, phase: np.ndarray) -> int:
-    """Sign of the rank correlation with the track, as cooltools takes it; 0 where there is none."""
+def _correlation(vector: np.ndarray, phase: np.ndarray) -> float:
+    """Rank correlation with the track, by whose sign cooltools phases; 0 where there is none."""
     from scipy.stats import rankdata
 
     both = np.isfinite(vector) & np.isfinite(phase)
     if both.sum() < _FEWEST_BINS:
-        return 0
+        return 0.0
     ranks = rankdata(vector[both]), rankdata(phase[both])
     spread = [np.ptp(rank) for rank in ranks]
     if min(spread) == 0:
-        return 0
-    return int(np.sign(np.corrcoef(*ranks)[0, 1]))
+        return 0.0
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def _table(
-    assembly: Assembly, chrom: str, resolution: int, vectors: np.ndarray, eigenvalue: np.ndarray
+    assembly: Assembly,
+    chrom: str,
+    resolution: int,
+    vectors: np.ndarray,
+    confidence: np.ndarray,
+    eigenvalue: np.ndarray,
 ) -> pd.DataFrame:
     import pandas as pd
 
@@ -259,6 +309,7 @@ def _table(
             "end": np.minimum(start + resolution, assembly.length(chrom)),
             **{f"E{index + 1}": vector for index, vector in enumerate(vectors)},
             "compartment": np.where(np.isnan(first), "N", np.where(first > 0, "A", "B")).astype(object),
+            "confidence": confidence,
             "eigenvalue1": eigenvalue,
         }
     )
