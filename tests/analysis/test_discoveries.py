@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromweave.analysis.discoveries import competition, target_decoy_qvalues
+from chromweave.analysis.discoveries import target_decoy_qvalues
 from chromweave.errors import DataError
 
 # Few different values, so that scores tie within and between targets and decoys.
@@ -101,46 +101,3 @@ def test_false_discoveries_are_controlled(true, strength):
     if true:
         assert np.mean(share) > 0.03
         assert np.mean(found) > 0.2 * true
-
-
-def test_competition_by_hand():
-    """Radius 2. (10, 20) beats the decoy beside it; (50, 60) loses to a better one; (30, 90) has none near.
-
-    (70, 80) ties, and the decoy takes it; the decoy at (10, 23) is three bins away from everything.
-    """
-    targets = np.array([[10, 20], [50, 60], [30, 90], [70, 80]])
-    decoys = np.array([[12, 19], [50, 61], [10, 23], [70, 80]])
-    kept, left = competition(targets, [5.0, 1.0, 0.1, 2.0], decoys, [4.0, 1.5, 9.0, 2.0], 2)
-    assert kept.tolist() == [True, False, True, False]
-    assert left.tolist() == [False, True, True, True]
-
-
-def test_one_place_with_several_rivals():
-    """A decoy between two targets, better than one of them: that one falls, and so does the decoy."""
-    kept, left = competition(np.array([[0, 9], [2, 9]]), [1.0, 3.0], np.array([[1, 9]]), [2.0], 1)
-    assert (kept.tolist(), left.tolist()) == ([False, True], [False])
-
-
-def test_competition_without_rivals():
-    nothing, some = np.empty((0, 2), int), np.array([[1, 5]])
-    for targets, decoys in ((some, nothing), (nothing, some), (nothing, nothing)):
-        kept, left = competition(targets, np.zeros(len(targets)), decoys, np.zeros(len(decoys)), 3)
-        assert kept.all()
-        assert left.all()
-        assert (len(kept), len(left)) == (len(targets), len(decoys))
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 3)), max_size=8),
-    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 3)), max_size=8),
-    st.integers(0, 3),
-)
-def test_competition_by_its_definition(targets, decoys, radius):
-    def near(a, b):
-        return max(abs(a[0] - b[0]), abs(a[1] - b[1])) <= radius
-
-    place, score = ([np.array([row[:2] for row in rows], int).reshape(-1, 2) for rows in (targets, decoys)],
-                    [[row[2] for row in rows] for rows in (targets, decoys)])  # fmt: skip
-    kept, left = competition(place[0], score[0], place[1], score[1], radius)
-    assert kept.tolist() == [all(t[2] > d[2] for d in decoys if near(t, d)) for t in targets]
-    assert left.tolist() == [not any(t[2] > d[2] for t in targets if near(t, d)) for d in decoys]

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import DataError
 
-__all__ = ["competition", "target_decoy_qvalues"]
+__all__ = ["target_decoy_qvalues"]
 
 
 def target_decoy_qvalues(target: np.ndarray, decoy: np.ndarray) -> np.ndarray:
@@ -48,45 +48,3 @@ def target_decoy_qvalues(target: np.ndarray, decoy: np.ndarray) -> np.ndarray:
     qvalues = np.empty(len(target))
     qvalues[order] = least
     return qvalues
-
-
-def competition(
-    target_place: np.ndarray,
-    target_score: np.ndarray,
-    decoy_place: np.ndarray,
-    decoy_score: np.ndarray,
-    radius: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Which targets and which decoys win their place.
-
-    Where target and decoy are found at one place, the better one alone counts (target-decoy competition,
-    Elias & Gygi 2007): what makes a place score high in both searches, such as tracks that a decoy map
-    leaves as they are, then speaks neither for a loop nor against one.
-
-    Parameters
-    ----------
-    target_place, decoy_place
-        Bins of both anchors, int (n, 2) and (m, 2), of one chromosome.
-    target_score, decoy_score
-        float (n,) and (m,), higher is better.
-    radius
-        Bins by which both anchors of two finds at one place may differ.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        bool (n,) and (m,): better than every rival within `radius`. Equal scores go to the decoy.
-    """
-    from scipy.spatial import cKDTree
-
-    won = np.ones(len(target_place), bool), np.ones(len(decoy_place), bool)
-    if not len(target_place) or not len(decoy_place):
-        return won
-    pairs = cKDTree(target_place).sparse_distance_matrix(
-        cKDTree(decoy_place), radius + 0.5, p=np.inf, output_type="ndarray"
-    )
-    target, decoy = pairs["i"], pairs["j"]
-    better = np.asarray(target_score)[target] > np.asarray(decoy_score)[decoy]
-    won[0][target[~better]] = False
-    won[1][decoy[better]] = False
-    return won
