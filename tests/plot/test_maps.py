@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from chromweave.errors import DataError
 from chromweave.genome import Interval
-from chromweave.plot.maps import draw_map, draw_triangle, map_figure, pileup_figure, saddle_figure
+from chromweave.plot.maps import draw_map, draw_triangle, map_figure, pileup_figure
 from chromweave.plot.style import image_bytes, new_figure
 
 
@@ -156,12 +156,6 @@ def test_pileup_of_nothing_is_drawn(texts):
     image_bytes(figure)
 
 
-def test_saddle(texts):
-    figure = saddle_figure(np.array([[2.0, 0.5], [0.5, 4.0]]), strength=3.14159)
-    assert "saddle strength 3.14" in texts(figure)
-    assert figure.axes[0].get_xlim() == (0, 100)
-
-
 @settings(max_examples=25)
 @given(st.integers(-6, 6), st.floats(0.5, 5))
 def test_colour_bars_have_at_least_two_numbers_and_no_crowd(exponent, decades):
@@ -180,7 +174,6 @@ def test_map_of_a_whole_chromosome_is_legible(assert_legible):
     assert_legible(map_figure(np.ones((64, 64)), Interval("chr20", 0, 63_025_520), 1_000_000))
 
 
-def test_pileup_and_saddle_are_legible(assert_legible):
+def test_pileup_is_legible(assert_legible):
     pile = np.random.default_rng(0).gamma(4, 0.3, (21, 21))
     assert_legible(pileup_figure(pile, pile, 10_000, score=10.25, control_score=1.0, count=12_345))
-    assert_legible(saddle_figure(pile, title="GM12878"))

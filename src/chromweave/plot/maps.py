@@ -1,4 +1,4 @@
-"""Contact maps: the square, the triangle, aggregate peaks and the saddle.
+"""Contact maps: the square, the triangle and aggregate peaks.
 
 Matrices are float (n, n), symmetric, NaN at masked bins; a bin is `resolution` bp and bin 0 starts at the
 region's start.
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap, Normalize
     from matplotlib.figure import Figure
 
-__all__ = ["draw_map", "draw_triangle", "map_figure", "pileup_figure", "saddle_figure"]
+__all__ = ["draw_map", "draw_triangle", "map_figure", "pileup_figure"]
 
 Kind = Literal["contacts", "oe"]
 
@@ -52,7 +52,7 @@ def map_scale(matrix: np.ndarray, kind: Kind) -> MapScale:
     values = np.asarray(matrix, dtype=np.float64)
     positive = finite(values[values > 0])
     if kind == "oe":
-        reach = _reach(positive)
+        reach = ratio_reach(positive)
         low, high, colours = 1 / reach, reach, ratio_colours()
     else:
         low, high = np.quantile(positive, [0.05, 0.995]) if len(positive) else (1.0, 1.0)
@@ -71,7 +71,7 @@ def check_map(matrix: np.ndarray, region: Interval, resolution: int) -> None:
         )
 
 
-def _reach(ratios: np.ndarray) -> float:
+def ratio_reach(ratios: np.ndarray) -> float:
     """The largest fold change to tell apart, the same up and down; at least 2."""
     if not len(ratios):
         return 2.0
@@ -306,7 +306,7 @@ def pileup_figure(
     figure = new_figure(7.6, 3.7, "compressed")
     axes = figure.subplots(1, 2, sharey=True)
     both = np.concatenate([np.ravel(loops), np.ravel(control)])
-    reach = _reach(finite(both[both > 0]))
+    reach = ratio_reach(finite(both[both > 0]))
     flank = len(loops) // 2 * resolution / 1e3
     many = "" if count is None else f" (n = {count:,})"
     image = None
@@ -331,26 +331,4 @@ def pileup_figure(
     axes[0].set_ylabel("upstream anchor (kb)")
     assert image is not None
     colour_bar(figure, image, "mean observed / expected", ax=axes)
-    return figure
-
-
-@styled
-def saddle_figure(saddle: np.ndarray, *, strength: float | None = None, title: str = "") -> Figure:
-    """A saddle plot: mean observed/expected between bins grouped by E1, B to A, float (q, q)."""
-    from matplotlib.colors import LogNorm
-
-    figure = new_figure(4.8, 3.9, "compressed")
-    ax = figure.add_subplot()
-    reach = _reach(finite(saddle[saddle > 0]))
-    image = ax.imshow(
-        np.where(saddle <= 0, 1 / reach, saddle),
-        norm=LogNorm(1 / reach, reach),
-        cmap=ratio_colours(),
-        extent=(0, 100, 100, 0),
-    )
-    ax.set_xlabel("E1 percentile (B to A)")
-    ax.set_ylabel("E1 percentile (B to A)")
-    ax.set_title(title or ("" if strength is None else f"saddle strength {strength:.2f}"))
-    ax.spines[:].set_visible(True)
-    colour_bar(figure, image, "mean observed / expected", ax=ax)
     return figure

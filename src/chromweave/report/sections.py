@@ -24,7 +24,8 @@ from ..plot.curves import (
     training_figure,
 )
 from ..plot.embeddings import embedding_figure, switches_figure
-from ..plot.maps import Kind, map_figure, pileup_figure, saddle_figure
+from ..plot.maps import Kind, map_figure, pileup_figure
+from ..plot.saddle import saddle_figure
 from ..plot.style import format_bp
 from ..plot.tracks import SignalTrack, eigenvector_figure
 from .page import Cell, Figure, Link, Section, Table, figure_from, table_from
