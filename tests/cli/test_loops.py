@@ -150,6 +150,7 @@ def test_options_reach_the_library(monkeypatch, command, module, function, optio
         (("compare", "calls.bedpe", "known.bedpe", "--assembly", "hg99"), "hg99"),
         (("quantify", "calls.bedpe", "--store", "a.store", "--resolution", 777), "has no layer of 777 bp"),
         (("quantify", "calls.bedpe"), "--store"),
+        (("call", "c.bedpe", "--store", "a.store", "--scores", "model"), "--model"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(place, monkeypatch, capsys, words, sentence):

@@ -116,8 +116,22 @@ def test_changes_are_to_the_optimisation():
         FinetuneConfig(mode="map"),
         FinetuneConfig(mode="infer_tracks", tune="probe", signal="PRO-cap", masked=False),
         LoopCallConfig(),
+        LoopCallConfig.with_model(model_weight=2.0),
     ],
 )
 def test_settings_survive_toml(tmp_path, config):
     configs.save(config, tmp_path / "config.toml")
     assert configs.load(type(config), tmp_path / "config.toml") == config
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"scores": "peaks"}, "not 'peaks'"),
+        ({"model_weight": 0.0}, "above 0"),
+        ({"fdr": 1.0}, "between 0 and 1"),
+    ],
+)
+def test_loop_calling_refuses(wrong, words):
+    with pytest.raises(ConfigError, match=words):
+        LoopCallConfig.with_model(**wrong)

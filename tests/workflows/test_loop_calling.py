@@ -296,6 +296,24 @@ def test_with_a_model_decoys_are_scored_by_it(place, tmp_path):
     assert said["steps"]["chr3"]["decoy_scored"] > 0
 
 
+def test_a_model_beside_the_map_finds_planted_loops_at_the_rate_asked_for(place, tmp_path):
+    """The score is what the map alone gives plus the model's weighted log-odds, and both are in the file."""
+    config = LoopCallConfig.with_model(candidates=MAP_ALONE.candidates, fdr=0.1)
+    arguments = {"store": place / "a.store", "chroms": ["chr2", "chr3"]}
+    called = call_loops(tmp_path / "c.bedpe", model=place / "run", config=config, **arguments)
+    truth = planted().query("chrom1 != 'chr1'")
+    assert hits(called, truth) >= 0.85 * len(called)
+    assert hits(called, truth) > 0.6 * len(truth)
+    alone = call_loops(tmp_path / "a.bedpe", config=replace(MAP_ALONE, fdr=0.1), **arguments)
+    both = called.merge(alone, on=["chrom1", "start1", "start2"])
+    assert len(both) > 20
+    sure = both["probability_x"].clip(1e-6, 1 - 1e-6)
+    odds = np.log(sure / (1 - sure))
+    np.testing.assert_allclose(both["score_x"], both["score_y"] + 0.7 * odds, atol=1e-3)
+    steps = json.loads((tmp_path / "c.bedpe.json").read_text())["steps"]["chr2"]
+    assert 0 < steps["scored"] < steps["candidates"]
+
+
 class Listener:
     """Keeps what is said."""
 

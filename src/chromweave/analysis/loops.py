@@ -6,7 +6,7 @@ RefHiC's pooling (Zhang & Blanchette 2022).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,6 +74,10 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.x_bins)
+
+    def __getitem__(self, chosen: np.ndarray) -> Candidates:
+        """Some of them: bool or int (n,)."""
+        return Candidates(*(getattr(self, one.name)[chosen] for one in fields(self)))
 
 
 def candidates(layer: MapLayer, *, weight: str | None, config: CandidateConfig | None = None) -> Candidates:

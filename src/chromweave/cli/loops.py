@@ -52,10 +52,17 @@ def call(
         Literal["residuals", "pixels"],
         typer.Option(help="What changes places: each pixel's deviation from its surroundings, or its value."),
     ] = "residuals",
+    scores: Annotated[
+        Literal["both", "model"] | None,
+        typer.Option(
+            help="With --model: its log-odds beside how far a pixel stands out, or its probability alone, "
+            "clustered as the paper does. Default: both."
+        ),
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="Score above which a pixel takes part. Default: 0.5; without a model 2 deviations."
+            help="Score above which a pixel takes part. Default: 2 deviations; with --scores model 0.5."
         ),
     ] = None,
     min_distance: Annotated[int, typer.Option(help="Between anchors, bp.")] = 20_000,
@@ -65,12 +72,14 @@ def call(
         int | None,
         typer.Option(
             help="A pixel needs more than so many passing pixels within 2 bins, itself included. "
-            "Default: 5; without a model 0."
+            "Default: 0; with --scores model 5."
         ),
     ] = None,
     representative: Annotated[
         Literal["highest-density", "highest-score"] | None,
-        typer.Option(help="What stands for a cluster. Default: highest-density; without a model the other."),
+        typer.Option(
+            help="What stands for a cluster. Default: highest-score; with --scores model the other."
+        ),
     ] = None,
     style: Annotated[
         Literal["bedpe", "juicebox"],
@@ -81,10 +90,14 @@ def call(
 ) -> None:
     """Call loops over whole chromosomes at a false discovery rate, with a model or from the map alone."""
     from ..analysis.loops import CandidateConfig
+    from ..errors import ConfigError
     from ..workflows.foundation_settings import LoopCallConfig
     from ..workflows.loop_calling import call_loops
 
-    config = (LoopCallConfig.without_model if model is None else LoopCallConfig.with_model)(
+    if model is None and scores is not None:
+        raise ConfigError(f"--scores {scores} is of a model; give one with --model, or leave --scores out.")
+    of_model = LoopCallConfig.model_alone if scores == "model" else LoopCallConfig.with_model
+    config = (LoopCallConfig.without_model if model is None else of_model)(
         candidates=CandidateConfig(min_distance, max_distance, pvalue),
         fdr=None if all_clusters else fdr,
         decoys=decoys,

@@ -292,6 +292,13 @@ class LoopCallConfig:
     rank
         What clusters and decoys are compared by: the ``"density"`` of their centre (RefHiC, MIX-HIC) or the
         ``"score"`` of what stands for them.
+    scores
+        What a model's part in the score is: ``"both"`` adds its log-odds to how far a pixel stands out;
+        ``"model"`` takes its probability alone (MIX-HIC). Without a model nothing.
+    model_weight
+        Standard deviations that a unit of the model's log-odds is worth in ``"both"``.
+    least_enrichment
+        Standard deviations from which on a model is asked in ``"both"``.
     enrichment
         Shape of a peak and its surroundings; by the resolution if not given.
     """
@@ -302,6 +309,9 @@ class LoopCallConfig:
     fdr: float | None = None
     decoys: DecoyKind = "residuals"
     rank: Literal["density", "score"] = "density"
+    scores: Literal["both", "model"] = "model"
+    model_weight: float = 0.7
+    least_enrichment: float = 2.0
     enrichment: EnrichmentConfig | None = None
 
     def __post_init__(self) -> None:
@@ -311,17 +321,26 @@ class LoopCallConfig:
             raise ConfigError(f"decoys are {' or '.join(get_args(DecoyKind))}, not {self.decoys!r}.")
         if self.rank not in ("density", "score"):
             raise ConfigError(f"clusters are ranked by density or score, not {self.rank!r}.")
+        if self.scores not in ("both", "model"):
+            raise ConfigError(f"scores are of both or of the model, not {self.scores!r}.")
+        if not self.model_weight > 0:
+            raise ConfigError(f"model_weight must be above 0, not {self.model_weight}.")
 
     @classmethod
     def with_model(cls, **changes: Any) -> LoopCallConfig:
-        """For a model's probabilities, at a rate of 0.05 if no other is given; None for none."""
+        """For how far a pixel stands out and a model's log-odds, at a rate of 0.05 if no other is given."""
+        return cls.without_model(**({"scores": "both"} | changes))
+
+    @classmethod
+    def model_alone(cls, **changes: Any) -> LoopCallConfig:
+        """For a model's probabilities, clustered and ranked as RefHiC and MIX-HIC do, likewise."""
         # Candidates know the least distance; clusters have none of their own.
         defaults: dict[str, Any] = {"fdr": FDR, "clusters": ClusterConfig(min_distance_bins=-1)}
         return cls(**(defaults | changes))
 
     @classmethod
     def without_model(cls, **changes: Any) -> LoopCallConfig:
-        """For scores from the map alone (standard deviations above the surroundings), likewise."""
+        """For scores from the map alone (standard deviations above the surroundings); None for no rate."""
         defaults: dict[str, Any] = {"fdr": FDR, "clusters": _PEAKS, "rank": "score"}
         return cls(**(defaults | changes))
 

@@ -27,7 +27,7 @@ from ..provenance import describe_inputs, describe_process
 from .foundation_settings import LoopCallConfig
 from .inference import TaskModel, require_file_names
 from .loop_pileup import draw_pileup
-from .loop_scores import LoopScorer, ModelScores, PeakScores
+from .loop_scores import CombinedScores, LoopScorer, ModelScores, PeakScores
 from .loop_search import ChromosomeLoops, search_chromosome
 from .model_input import StoreLike, open_stores
 
@@ -149,10 +149,13 @@ class _Work:
     seed: int
 
     def scorer(self) -> LoopScorer:
+        peaks = PeakScores(self.config.enrichment or EnrichmentConfig.of_resolution(self.resolution))
         if self.model is None:
-            shapes = self.config.enrichment or EnrichmentConfig.of_resolution(self.resolution)
-            return PeakScores(shapes)
-        return ModelScores(TaskModel.of(self.model, "loops"), self.config.batch_size)
+            return peaks
+        model = ModelScores(TaskModel.of(self.model, "loops"), self.config.batch_size)
+        if self.config.scores == "model":
+            return model
+        return CombinedScores(peaks, model, self.config.least_enrichment, self.config.model_weight)
 
     def search(self, chrom: str) -> ChromosomeLoops:
         return search_chromosome(

@@ -1,4 +1,4 @@
-"""What candidate pixels are scored by: a loop model, or how far they stand out from what surrounds them."""
+"""What candidate pixels are scored by: how far they stand out from what surrounds them, a model, or both."""
 
 from __future__ import annotations
 
@@ -27,7 +27,18 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["LoopScorer", "ModelScores", "PeakScores", "SearchedMap", "score_windows", "temperature_of"]
+__all__ = [
+    "CandidateScores",
+    "CombinedScores",
+    "LoopScorer",
+    "ModelScores",
+    "PeakScores",
+    "SearchedMap",
+    "score_windows",
+    "temperature_of",
+]
+
+_SURE = 1e-6  # of a probability: what lies nearer to 0 or 1 a model cannot tell apart
 
 
 @dataclass(frozen=True)
@@ -56,16 +67,27 @@ class SearchedMap:
     expected: np.ndarray
 
 
+@dataclass(frozen=True)
+class CandidateScores:
+    """Scores of candidates.
+
+    Parameters
+    ----------
+    score
+        What they are compared by, float64 (n,); NaN where none can be given.
+    probability
+        What a model says, float64 (n,), NaN where it was not asked; None without a model.
+    """
+
+    score: np.ndarray
+    probability: np.ndarray | None = None
+
+
 class LoopScorer(Protocol):
     """What scores candidates."""
 
-    @property
-    def gives_probability(self) -> bool:
-        """Whether scores are probabilities."""
-        ...
-
-    def score(self, searched: SearchedMap, found: Candidates) -> np.ndarray:
-        """Score of each candidate, float64 (n,); NaN where none can be given."""
+    def score(self, searched: SearchedMap, found: Candidates) -> CandidateScores:
+        """Score of each candidate."""
         ...
 
 
@@ -74,12 +96,11 @@ class PeakScores:
     """Scores from the map alone (see :func:`~chromweave.analysis.enrichment.peak_enrichment`)."""
 
     config: EnrichmentConfig
-    gives_probability = False
 
-    def score(self, searched: SearchedMap, found: Candidates) -> np.ndarray:
+    def score(self, searched: SearchedMap, found: Candidates) -> CandidateScores:
         """Standard deviations above the surroundings."""
         layer = searched.store.layer(searched.chrom, searched.resolution)
-        return peak_enrichment(
+        enrichment = peak_enrichment(
             searched.pixels,
             found.x_bins,
             found.y_bins,
@@ -87,7 +108,8 @@ class PeakScores:
             weight=layer.weight(searched.weight),
             valid=layer.valid(searched.weight),
             config=self.config,
-        ).score
+        )
+        return CandidateScores(enrichment.score)
 
 
 @dataclass(frozen=True)
@@ -107,10 +129,14 @@ class ModelScores:
     task: TaskModel
     batch_size: int = 256
     min_nonzero: float = 0.1
-    gives_probability = True
 
-    def score(self, searched: SearchedMap, found: Candidates) -> np.ndarray:
+    def score(self, searched: SearchedMap, found: Candidates) -> CandidateScores:
         """Probability; NaN where a window sticks out of the chromosome or is nearly empty."""
+        probability = self.probability(searched, found)
+        return CandidateScores(probability, probability)
+
+    def probability(self, searched: SearchedMap, found: Candidates) -> np.ndarray:
+        """The same as an array, float64 (n,)."""
         given, x, y = self.task.given, found.x_bins, found.y_bins
         placement = Placement(
             searched.store, given.resolution, given.window_bins, ChromSplit((searched.chrom,), (), ())
@@ -132,6 +158,40 @@ class ModelScores:
             description=f"scoring {len(scored):,} candidates of {searched.chrom}",
         )
         return score
+
+
+@dataclass(frozen=True)
+class CombinedScores:
+    """How far a pixel stands out, plus a weight times the log-odds a model gives it.
+
+    A model has learned from whole windows what loops look like, and where the tracks expect them; it was not
+    asked which pixel of a peak is its summit, nor trained on all that a chromosome holds. So it is asked only
+    about pixels that stand out, and what it says is added as evidence.
+
+    Parameters
+    ----------
+    peaks, model
+        The two.
+    least
+        Standard deviations from which on the model is asked; other pixels have no score.
+    weight
+        Standard deviations that a unit of log-odds (natural) is worth.
+    """
+
+    peaks: PeakScores
+    model: ModelScores
+    least: float
+    weight: float
+
+    def score(self, searched: SearchedMap, found: Candidates) -> CandidateScores:
+        """The sum; NaN where the model was not asked or does not say."""
+        enrichment = self.peaks.score(searched, found).score
+        with np.errstate(invalid="ignore"):
+            asked = np.flatnonzero(enrichment >= self.least)
+        probability = np.full(len(found), np.nan)
+        probability[asked] = self.model.probability(searched, found[asked])
+        certain = np.clip(probability, _SURE, 1 - _SURE)
+        return CandidateScores(enrichment + self.weight * np.log(certain / (1 - certain)), probability)
 
 
 def temperature_of(task: TaskModel) -> float:

@@ -106,21 +106,21 @@ def _clusters(
     searched: SearchedMap, layer: ContactLayer, scorer: LoopScorer, config: LoopCallConfig
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     found = candidates(layer, weight=searched.weight, config=config.candidates)
-    score = scorer.score(searched, found)
+    scores = scorer.score(searched, found)
     table = cluster(
         found,
-        score,
+        scores.score,
         chrom=searched.chrom,
         resolution=searched.resolution,
         length=searched.store.assembly.length(searched.chrom),
-        probability=score if scorer.gives_probability else None,
+        probability=scores.probability,
         config=config.clusters,
     )
     steps = {
         "pixels": _in_range(searched, config),
         "candidates": len(found),
-        "scored": int(np.isfinite(score).sum()),
-        "passing": _passing(score, config),
+        "scored": int(np.isfinite(scores.score).sum()),
+        "passing": _passing(scores.score, config),
         "clusters": len(table),
     }
     return table, steps
