@@ -195,11 +195,14 @@ def test_compartments_as_table_and_tracks(trained, tmp_path):
     assert (tmp_path / "c.bedgraph").read_text().count("\n") == 196
 
 
-def test_models_that_differ_are_not_compared(encoded, tmp_path):
+def test_models_that_differ_are_aligned_and_not_laid_out_together(encoded, tmp_path):
     train(tmp_path / "other", encoded.first, seed=5, epochs=1)
     graph.encode(tmp_path / "other.h5ad", model=tmp_path / "other", store=encoded.first, layout=False)
+    both = [encoded.folder / "first.h5ad", tmp_path / "other.h5ad"]
+    found = graph.compare(tmp_path / "cmp", first=both[0], second=both[1], permutations=9)
+    assert str(found.summary["frame"]).startswith("procrustes on 196 stable bins")
     with pytest.raises(ConfigError, match="different models"):
-        graph.compare(tmp_path / "cmp", first=encoded.folder / "first.h5ad", second=tmp_path / "other.h5ad")
+        graph.umap(tmp_path / "umap.tsv", embeddings=both)
 
 
 def test_a_store_without_the_models_tracks(encoded, tmp_path):

@@ -1,4 +1,4 @@
-"""Two embeddings of one encoder, bin by bin, and compartments that switch between two conditions."""
+"""Two embeddings in one frame, bin by bin, and compartments that switch between two conditions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import ConfigError, DataError
 from ..io.export import Embedding
 from ..schemas import SWITCHES
+from .alignment import one_encoder, require_same_bins
 from .shifts import circular_shift, empirical_pvalue
 
 if TYPE_CHECKING:
@@ -37,42 +38,18 @@ def require_one_model(first: Embedding, second: Embedding, names: tuple[str, str
     ConfigError
         The checksums of the models' weights differ.
     """
-    if first.provenance.get("weights_sha256") != second.provenance.get("weights_sha256"):
+    if not one_encoder(first, second):
         raise ConfigError(
             f"{names[0]} and {names[1]} were encoded by different models; their vectors are not in one "
             "frame. Encode both with one model."
         )
 
 
-def _check_same_bins(first: Embedding, second: Embedding) -> None:
-    keys = ["chrom", "start", "end"]
-    if (
-        len(first.bins) != len(second.bins)
-        or not (first.bins[keys].to_numpy() == second.bins[keys].to_numpy()).all()
-    ):
-        raise DataError(
-            f"the two embeddings have other bins ({_describe(first)}; {_describe(second)}); "
-            "encode both at one resolution, on the same chromosomes of one assembly."
-        )
-    if first.latent.shape[1] != second.latent.shape[1]:
-        raise DataError(
-            f"the two embeddings have {first.latent.shape[1]} and {second.latent.shape[1]} dimensions; "
-            "they are of different models."
-        )
-
-
-def _describe(embedding: Embedding) -> str:
-    bins = embedding.bins
-    if not len(bins):
-        return "none"
-    width = int(bins["end"].iloc[0] - bins["start"].iloc[0])
-    return f"{len(bins):,} of {width:,} bp on {', '.join(map(str, bins['chrom'].unique()))}"
-
-
 def bin_distances(first: Embedding, second: Embedding) -> pd.DataFrame:
     """Distance between the two vectors of every bin.
 
-    Both embeddings must come from one encoder: vectors of different trainings are not in one frame.
+    Both embeddings must be in one frame: of one encoder, or brought there by
+    :func:`chromweave.analysis.alignment.align`.
 
     Returns
     -------
@@ -85,7 +62,7 @@ def bin_distances(first: Embedding, second: Embedding) -> pd.DataFrame:
     DataError
         The bins or dimensions differ.
     """
-    _check_same_bins(first, second)
+    require_same_bins(first, second)
     table = first.bins[["chrom", "start", "end"]].reset_index(drop=True)
     table["masked"] = (first.bins["masked"].to_numpy() | second.bins["masked"].to_numpy()).astype(bool)
     a, b = first.full().astype(np.float64), second.full().astype(np.float64)

@@ -144,14 +144,29 @@ def compare(
     context: typer.Context,
     out: Annotated[Path, typer.Argument(help="Folder to write.", metavar="OUT")],
     first: Annotated[Path, typer.Argument(help="Encoded cell line.", metavar="FIRST.h5ad")],
-    second: Annotated[Path, typer.Argument(help="Another, of the same model.", metavar="SECOND.h5ad")],
+    second: Annotated[
+        Path, typer.Argument(help="Another; of another model it is aligned first.", metavar="SECOND.h5ad")
+    ],
+    replicates: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another encoding of the first's condition: the null; repeat for several."),
+    ] = None,
+    fdr: Annotated[float, typer.Option(help="False discovery rate of the shifted bins.")] = 0.05,
     permutations: Annotated[
         int, typer.Option(help="Circular shifts behind the switch table's p-values.")
     ] = 1000,
     seed: JobSeed = 0,
 ) -> None:
     """Compare two encoded cell lines bin by bin: distances, delta track, compartment switches."""
-    from ..workflows import graph as workflow
+    from ..workflows import graph_comparison as workflow
 
-    comparison = workflow.compare(out, first=first, second=second, permutations=permutations, seed=seed)
+    comparison = workflow.compare(
+        out,
+        first=first,
+        second=second,
+        replicates=replicates or (),
+        fdr=fdr,
+        permutations=permutations,
+        seed=seed,
+    )
     context.obj.show({"folder": str(out), **comparison.summary})

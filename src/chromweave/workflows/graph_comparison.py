@@ -1,19 +1,21 @@
-"""Two encodings of one model side by side, as tables and tracks."""
+"""Two encodings in one frame side by side, as tables and tracks, with replicates as the null."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..analysis.alignment import Alignment, align, one_encoder
 from ..analysis.compare import (
     bin_distances,
     distances_by_compartment,
-    require_one_model,
     summarise_distances,
     switch_table,
 )
+from ..analysis.replicates import with_replicates
 from ..errors import ConfigError, DataError
 from ..genome import Assembly
 from ..io.export import Embedding, read_embedding, write_bedgraph, write_bigwig, write_table
@@ -31,20 +33,39 @@ class CompareConfig:
     """Settings of :func:`compare`."""
 
     permutations: int = 1000
+    fdr: float = 0.05
 
     def __post_init__(self) -> None:
         if self.permutations < 1:
             raise ConfigError(f"permutations must be at least 1, not {self.permutations}.")
+        if not 0 < self.fdr < 1:
+            raise ConfigError(f"fdr must lie between 0 and 1, not at {self.fdr:g}.")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What :func:`compare` found: a row per bin, means by compartment, switches, and a few figures."""
+    """What :func:`compare` found.
+
+    Attributes
+    ----------
+    distances
+        A row per bin (:func:`chromweave.analysis.compare.bin_distances`); with replicates pvalue, qvalue and
+        shifted beside it.
+    by_compartment
+        Mean and median distances by the first condition's compartment.
+    switches
+        Bins that keep or change compartment; None where they are not called.
+    alignment
+        How the two came into one frame.
+    summary
+        A few figures, and `frame`, the alignment in words.
+    """
 
     distances: pd.DataFrame
     by_compartment: pd.DataFrame
     switches: pd.DataFrame | None
-    summary: Mapping[str, float]
+    alignment: Alignment
+    summary: Mapping[str, float | str]
 
 
 def compare(
@@ -52,45 +73,98 @@ def compare(
     *,
     first: str | Path,
     second: str | Path,
+    replicates: Sequence[str | Path] = (),
+    fdr: float = 0.05,
     permutations: int = 1000,
     seed: int = 0,
 ) -> Comparison:
-    """Compare two encodings of one model, bin by bin.
+    """Compare two encodings, bin by bin.
+
+    Encodings of one model are in one frame. That of another model is turned onto the first one by orthogonal
+    Procrustes on bins of stable compartment, which `summary` says.
 
     Writes into the folder `out`: bins.tsv, by_compartment.tsv, switches.tsv, summary.tsv, and the cosine
-    distance as delta.bw and delta.bedgraph.
+    distance as delta.bw and delta.bedgraph; with replicates shifted.tsv, the bins that differ more between
+    the conditions than between replicates.
 
     Parameters
     ----------
     out
         Folder.
     first, second
-        `.h5ad` files that :func:`encode` wrote with one model.
+        `.h5ad` files that :func:`encode` wrote.
+    replicates
+        More encodings of the first condition. All pairs of them and `first` are the null.
+    fdr
+        False discovery rate of the shifted bins (Benjamini-Hochberg).
     permutations, seed
         Circular shifts behind the p-values of the switch table.
 
     Raises
     ------
     ConfigError
-        The two are of different models.
+        Replicates are in one frame with the first where the second is not, or the other way round: their
+        distances are no null then.
     DataError
-        They have other bins, or no bin is valid in both.
+        They have other bins, no bin is valid in both, or too few are stable to align on.
     """
-    settings = CompareConfig(permutations)
+    settings = CompareConfig(permutations, fdr)
     a, b = read_embedding(first), read_embedding(second)
-    require_one_model(a, b, (str(first), str(second)))
-    distances = bin_distances(a, b)
-    summary = summarise_distances(distances)
+    others = [read_embedding(path) for path in replicates]
+    _require_like_frames(a, b, dict(zip(map(str, replicates), others, strict=True)))
+    aligned = align(a, b)
+    distances = bin_distances(a, aligned.second)
+    summary: dict[str, float | str] = {"frame": str(aligned.alignment), **summarise_distances(distances)}
+    if others:
+        nulls = [bin_distances(one, align(one, other).second) for one, other in combinations([a, *others], 2)]
+        distances = with_replicates(distances, nulls, fdr=fdr)
+        summary |= _against(distances, nulls)
+        if not distances["shifted"].any():
+            notify(
+                f"no bin is further apart than replicates are at a false discovery rate of {fdr:g}; the "
+                f"least p-value is {distances['pvalue'].min():.2g}; more chromosomes or replicates lower it."
+            )
     called = "compartment_first" in distances.columns
     comparison = Comparison(
         distances=distances,
         by_compartment=distances_by_compartment(distances) if called else _no_compartments(),
         switches=_switches(distances, permutations, seed) if called else None,
+        alignment=aligned.alignment,
         summary=summary,
     )
-    folder = start_run(out, kind="graph-compare", config=settings, seed=seed, inputs=[first, second])
+    folder = start_run(
+        out,
+        kind="graph-compare",
+        config=settings,
+        seed=seed,
+        inputs=[first, second, *replicates],
+        extra={"alignment": asdict(aligned.alignment)},
+    )
     _write_comparison(folder, comparison, a)
     return comparison
+
+
+def _require_like_frames(first: Embedding, second: Embedding, replicates: Mapping[str, Embedding]) -> None:
+    """What an alignment leaves must be in the distances of all replicates, or in none."""
+    wanted = one_encoder(first, second)
+    for (one, a), (other, b) in combinations({"the first": first, **replicates}.items(), 2):
+        if one_encoder(a, b) != wanted:
+            raise ConfigError(
+                f"{other}: is no null for this comparison: the two conditions are of "
+                f"{'one model' if wanted else 'different models'}, and it and {one} are not. "
+                "Encode all with one model, or each with one of its own."
+            )
+
+
+def _against(distances: pd.DataFrame, nulls: Sequence[pd.DataFrame]) -> dict[str, float]:
+    import pandas as pd
+
+    between = pd.concat(list(nulls))["cosine"].dropna()
+    return {
+        "replicates_mean": float(between.mean()),
+        "replicates_median": float(between.median()),
+        "beyond_replicates": float(distances["shifted"].sum()),
+    }
 
 
 def _no_compartments() -> pd.DataFrame:
@@ -120,6 +194,9 @@ def _write_comparison(folder: Path, comparison: Comparison, first: Embedding) ->
     if comparison.switches is not None:
         write_table(folder / "switches.tsv", comparison.switches)
     write_table(folder / "summary.tsv", pd.DataFrame(comparison.summary.items(), columns=["what", "value"]))
+    if "shifted" in comparison.distances.columns:
+        shifted = comparison.distances[comparison.distances["shifted"]].drop(columns=["masked", "shifted"])
+        write_table(folder / "shifted.tsv", shifted.sort_values("qvalue", kind="stable"))
     origin = first.provenance
     lengths = {str(chrom): int(length) for chrom, length in origin["chrom_sizes"].items()}
     assembly = Assembly(str(origin["assembly"]), lengths)
