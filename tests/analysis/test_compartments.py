@@ -201,6 +201,11 @@ def test_a_band_does_not_hold_every_distance(monkeypatch):
         compartments(planted_store(), resolution=RESOLUTION, phase_by="signal")
 
 
+def test_no_eigenvectors():
+    with pytest.raises(ConfigError, match="0 eigenvectors leave nothing"):
+        compartments(planted_store(), resolution=RESOLUTION, phase_by="signal", n_eigs=0)
+
+
 def test_too_few_bins():
     with pytest.raises(DataError, match="4 bins with contacts are too few"):
         eigenvectors(np.ones((4, 4)))

@@ -184,17 +184,6 @@ def test_umap_joins_and_keeps(encoded, tmp_path):
     np.testing.assert_array_equal(kept, table.query("embedding == 'second'")[["umap1", "umap2"]])
 
 
-def test_compartments_as_table_and_tracks(trained, tmp_path):
-    out = tmp_path / "c.tsv"
-    table = graph.call_compartments(out, store=trained.first.path, resolution=RESOLUTION, phase_by="signal")
-    assert pd.read_csv(out, sep="\t")["compartment"].tolist() == table["compartment"].tolist()
-    import pybigtools
-
-    signal = pybigtools.open(str(tmp_path / "c.bw")).values("chr2", 0, 100, fillna=None)
-    assert np.isnan(signal).all(), "the first bin is masked"
-    assert (tmp_path / "c.bedgraph").read_text().count("\n") == 196
-
-
 def test_models_that_differ_are_aligned_and_not_laid_out_together(encoded, tmp_path):
     train(tmp_path / "other", encoded.first, seed=5, epochs=1)
     graph.encode(tmp_path / "other.h5ad", model=tmp_path / "other", store=encoded.first, layout=False)

@@ -157,13 +157,16 @@ def compartments(
     Raises
     ------
     ConfigError
-        The layer is a band that does not hold every distance, or the track is not in the store.
+        The layer is a band that does not hold every distance, the track is not in the store, or no
+        eigenvector is asked for.
     DataError
         No region has enough bins, regions overlap, or the track cannot decide a sign.
     """
     import pandas as pd
 
     names = [store.assembly.require(chrom) for chrom in (chroms or store.chromosomes)]
+    if n_eigs < 1:
+        raise ConfigError(f"{n_eigs} eigenvectors leave nothing to call compartments by; give 1 or more.")
     if isinstance(phase_by, str) and phase_by not in store.track_names:
         raise ConfigError(
             f"{store.name}: has no track {phase_by!r} to phase by; "

@@ -19,7 +19,7 @@ from .reference import cooltools_module
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["insulation"]
+__all__ = ["insulation", "require_window"]
 
 _IGNORED_DIAGONALS = 2
 _MIN_VALID_FRACTION = 0.66
@@ -69,7 +69,7 @@ def insulation(
     Returns
     -------
     pandas.DataFrame
-        :data:`chromweave.schemas.INSULATION`, and `n_valid_pixels`.
+        :data:`chromweave.schemas.INSULATION` with `window`, and `n_valid_pixels`.
 
     Raises
     ------
@@ -80,18 +80,30 @@ def insulation(
     """
     import pandas as pd
 
-    if window <= resolution or window % resolution:
-        raise ConfigError(
-            f"the insulation window ({window:,} bp) must be a multiple of the resolution "
-            f"({resolution:,} bp), and larger."
-        )
+    require_window(window, resolution)
     names = [store.assembly.require(chrom) for chrom in (chroms or store.chromosomes)]
     tables = [
         _chromosome(store, chrom, resolution, window, weight)
         for chrom in track(names, "insulation", unit="chromosome")
     ]
     table = _with_boundaries(pd.concat(tables, ignore_index=True), strength, store.name)
+    table["window"] = window
     return INSULATION.check(INSULATION.order(table), f"insulation of {store.name}")
+
+
+def require_window(window: int, resolution: int) -> None:
+    """Refuse a window that is not several whole bins.
+
+    Raises
+    ------
+    ConfigError
+        It is no multiple of the resolution, or not larger.
+    """
+    if window <= resolution or window % resolution:
+        raise ConfigError(
+            f"the insulation window ({window:,} bp) must be a multiple of the resolution "
+            f"({resolution:,} bp), and larger."
+        )
 
 
 def _chromosome(

@@ -1,4 +1,4 @@
-"""Commands that read a model or a map: evaluate, compartments, graph encode and umap, compare."""
+"""Commands that read a model: evaluate, graph encode and umap, compare."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ ModelOption = Annotated[Path, typer.Option("--model", help="Run folder of a trai
 def register(app: typer.Typer) -> None:
     """Add this module's commands to `app`."""
     app.command()(evaluate)
-    app.command()(compartments)
     app.command()(compare)
     graph.command("encode")(encode)
     graph.command("umap")(umap)
@@ -73,27 +72,6 @@ def _estimate(value: float, low: float, high: float, compared: bool) -> str:
         return f"{value:.3f}{' too few blocks for an interval' if compared else ''}"
     unseen = " no difference seen" if compared and low <= 0 <= high else ""
     return f"{value:.3f} [{low:.3f}, {high:.3f}]{unseen}"
-
-
-def compartments(
-    context: typer.Context,
-    out: Annotated[
-        Path, typer.Argument(help="Table to write; bigWig and bedGraph beside it.", metavar="OUT.tsv")
-    ],
-    store: StoreOption,
-    resolution: Annotated[int, typer.Option(help="Layer with every distance, bp.")],
-    phase_by: Annotated[str, typer.Option(help="Track of the store that is high in A.")],
-    chrom: ChromOption = None,
-    n_eigs: Annotated[int, typer.Option(help="Eigenvectors to write.")] = 3,
-) -> None:
-    """Call A/B compartments: E1 of observed/expected, phased by a track."""
-    from ..workflows import graph as workflow
-
-    table = workflow.call_compartments(
-        out, store=store, resolution=resolution, phase_by=phase_by, chroms=chrom or None, n_eigs=n_eigs
-    )
-    counts = table["compartment"].value_counts()
-    context.obj.show({"table": str(out), **{str(name): int(n) for name, n in counts.items()}})
 
 
 def encode(

@@ -14,7 +14,7 @@ from .._version import __version__
 from ..errors import ChromweaveError, InterruptedTraining, TrainingError
 from ..files import is_first_process
 from ..progress import reporting
-from . import analyse, data, experiment, loops, perturb, predict, train
+from . import analyse, annotate, data, experiment, loops, perturb, predict, train
 from .terminal import Terminal
 
 __all__ = ["app", "main"]
@@ -35,6 +35,7 @@ train.register(app)
 predict.register(app)
 perturb.register(app)
 loops.register(app)
+annotate.register(app)
 analyse.register(app)
 experiment.register(app)
 
