@@ -81,3 +81,15 @@ def test_umap_of_unlike_or_tiny_embeddings():
         umap_layout([np.zeros((5, 2)), np.zeros((5, 3))])
     with pytest.raises(DataError, match="3 bins are too few"):
         umap_layout([np.zeros((3, 2))])
+
+
+def test_other_groups_than_compartments():
+    from sklearn.metrics import silhouette_score
+
+    latent, labels = blocks(noise=1.0)
+    finer = np.where(np.arange(200) < 100, np.char.add(labels, "1"), np.char.add(labels, "2"))
+    finer[:7] = "N"
+    groups = ("A1", "A2", "B1", "B2")
+    found = compartment_silhouette(latent, finer, np.zeros(200), groups=groups, permutations=3)
+    assert found.bins == 193
+    assert found.value == pytest.approx(silhouette_score(latent[7:], finer[7:], metric="cosine"), abs=1e-5)

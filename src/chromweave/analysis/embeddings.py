@@ -74,18 +74,26 @@ def silhouette(distance: np.ndarray, labels: np.ndarray) -> float:
 
 
 def compartment_silhouette(
-    latent: np.ndarray, labels: np.ndarray, chrom: np.ndarray, *, permutations: int = 200, seed: int = 0
+    latent: np.ndarray,
+    labels: np.ndarray,
+    chrom: np.ndarray,
+    *,
+    groups: Sequence[str] = ("A", "B"),
+    permutations: int = 200,
+    seed: int = 0,
 ) -> Silhouette:
-    """Cosine silhouette of A against B, with circular shifts as the null.
+    """Cosine silhouette of A against B, or of other groups, with circular shifts as the null.
 
     Parameters
     ----------
     latent
         float (bins, dimensions) of the valid bins, in order along their chromosomes.
     labels
-        (bins,): A, B or N; bins that are neither A nor B are left out.
+        (bins,): A, B or N; bins that are in none of `groups` are left out.
     chrom
         (bins,): chromosome of each bin.
+    groups
+        Labels that are compared.
     permutations
         Number of shifts.
     seed
@@ -94,10 +102,10 @@ def compartment_silhouette(
     Raises
     ------
     DataError
-        There is no A or no B.
+        There is no A or no B; of other groups, fewer than two.
     """
     rng = np.random.default_rng(seed)
-    called = np.flatnonzero(np.isin(labels, ("A", "B")))
+    called = np.flatnonzero(np.isin(labels, tuple(groups)))
     latent, labels, chrom = latent[called], np.asarray(labels)[called], np.asarray(chrom)[called]
     chosen = np.arange(len(labels))
     if len(chosen) > _MOST_BINS:

@@ -1,0 +1,67 @@
+"""Principal components of a contact map, bin by bin: the row that an embedding is read beside."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import DataError
+
+__all__ = ["map_components"]
+
+_IGNORED_DIAGONALS = 2
+_CLIP_PERCENTILE = 99.9
+
+
+def map_components(balanced: np.ndarray, components: int) -> np.ndarray:
+    """Leading components of the correlation between rows of observed/expected (Lieberman-Aiden et al. 2009).
+
+    The first two diagonals count as expected, and ratios above the 99.9th percentile as that. Components of
+    two chromosomes have no common sign or order.
+
+    Parameters
+    ----------
+    balanced
+        float (bins, bins) of one chromosome, symmetric; NaN rows and columns where masked.
+    components
+        How many.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 (bins, components), each scaled by the root of its eigenvalue; NaN where masked or empty.
+
+    Raises
+    ------
+    DataError
+        Fewer bins have contacts than components are asked for, or entries between them are missing.
+    """
+    from scipy.linalg import eigh
+
+    balanced = np.asarray(balanced, dtype=np.float64)
+    kept = np.flatnonzero(np.nansum(balanced, axis=0) > 0)
+    if len(kept) <= components:
+        raise DataError(f"{len(kept)} bins with contacts are too few for {components} components.")
+    square = balanced[np.ix_(kept, kept)]
+    if not np.isfinite(square).all():
+        raise DataError(
+            "the map does not hold every distance; its components need a coarser layer that does."
+        )
+    ratio = _observed_over_expected(square, np.abs(np.subtract.outer(kept, kept)))
+    centred = ratio - ratio.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    centred /= np.where(length > 0, length, 1)
+    n = len(kept)
+    values, vectors = eigh(centred @ centred.T, subset_by_index=(n - components, n - 1))
+    found = np.full((len(balanced), components), np.nan)
+    found[kept] = (vectors * np.sqrt(np.maximum(values, 0)))[:, ::-1]
+    return found
+
+
+def _observed_over_expected(square: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    flat = distance.ravel()
+    pairs = np.bincount(flat)
+    expected = np.bincount(flat, square.ravel()) / np.maximum(pairs, 1)
+    here = expected[distance]
+    ratio = np.divide(square, here, out=np.ones_like(square), where=here > 0)
+    ratio[distance < _IGNORED_DIAGONALS] = 1
+    return np.minimum(ratio, np.percentile(ratio, _CLIP_PERCENTILE))

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from chromweave.analysis.map_components import map_components
+from chromweave.errors import DataError
+
+
+def checkerboard(n=120, seed=0):
+    rng = np.random.default_rng(seed)
+    state = np.where((np.arange(n) // 12) % 2, 1.0, -1.0)
+    distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    square = 50 / (1 + distance) * (1 + 0.5 * np.outer(state, state))
+    noise = np.triu(rng.uniform(0.9, 1.1, (n, n)))
+    return square * (noise + np.triu(noise, 1).T), state
+
+
+def test_the_first_component_is_the_checkerboard():
+    square, state = checkerboard()
+    first = map_components(square, 3)[:, 0]
+    assert abs(np.corrcoef(first, state)[0, 1]) > 0.95
+
+
+def test_components_rebuild_the_correlation():
+    square, _ = checkerboard(30)
+    every = map_components(square, 29)
+    distance = np.abs(np.subtract.outer(np.arange(30), np.arange(30)))
+    ratio = square / np.array([np.diagonal(square, d).mean() for d in range(30)])[distance]
+    ratio[distance < 2] = 1
+    ratio = np.minimum(ratio, np.percentile(ratio, 99.9))
+    np.testing.assert_allclose(every @ every.T, np.corrcoef(ratio), atol=1e-6)
+    strength = (every**2).sum(axis=0)
+    assert (np.diff(strength) <= 1e-9).all(), "in order"
+
+
+def test_masked_bins_have_none_and_disturb_none():
+    square, _ = checkerboard()
+    whole = map_components(square, 2)
+    square[:, 50] = square[50] = np.nan
+    found = map_components(square, 2)
+    assert np.isnan(found[50]).all()
+    assert np.isfinite(np.delete(found, 50, axis=0)).all()
+    kept = np.delete(np.arange(120), 50)
+    assert abs(np.corrcoef(found[kept, 0], whole[kept, 0])[0, 1]) > 0.99
+
+
+def test_too_few_bins():
+    with pytest.raises(DataError, match="3 bins with contacts are too few for 3 components"):
+        map_components(np.ones((3, 3)), 3)
+
+
+def test_a_band_is_not_enough():
+    square, _ = checkerboard(20)
+    square[np.abs(np.subtract.outer(np.arange(20), np.arange(20))) > 5] = np.nan
+    with pytest.raises(DataError, match="does not hold every distance"):
+        map_components(square, 2)
