@@ -15,13 +15,14 @@ _CLIP_PERCENTILE = 99.9
 def map_components(balanced: np.ndarray, components: int) -> np.ndarray:
     """Leading components of the correlation between rows of observed/expected (Lieberman-Aiden et al. 2009).
 
-    The first two diagonals count as expected, and ratios above the 99.9th percentile as that. Components of
-    two chromosomes have no common sign or order.
+    The first two diagonals and distances that the map does not hold count as expected, and ratios above the
+    99.9th percentile as that. Components of two chromosomes have no common sign or order.
 
     Parameters
     ----------
     balanced
-        float (bins, bins) of one chromosome, symmetric; NaN rows and columns where masked.
+        float (bins, bins) of one chromosome, symmetric; NaN rows and columns where masked, and beyond a
+        band.
     components
         How many.
 
@@ -33,7 +34,7 @@ def map_components(balanced: np.ndarray, components: int) -> np.ndarray:
     Raises
     ------
     DataError
-        Fewer bins have contacts than components are asked for, or entries between them are missing.
+        No more bins have contacts than components are asked for.
     """
     from scipy.linalg import eigh
 
@@ -42,10 +43,6 @@ def map_components(balanced: np.ndarray, components: int) -> np.ndarray:
     if len(kept) <= components:
         raise DataError(f"{len(kept)} bins with contacts are too few for {components} components.")
     square = balanced[np.ix_(kept, kept)]
-    if not np.isfinite(square).all():
-        raise DataError(
-            "the map does not hold every distance; its components need a coarser layer that does."
-        )
     ratio = _observed_over_expected(square, np.abs(np.subtract.outer(kept, kept)))
     centred = ratio - ratio.mean(axis=1, keepdims=True)
     length = np.linalg.norm(centred, axis=1, keepdims=True)
@@ -58,10 +55,10 @@ def map_components(balanced: np.ndarray, components: int) -> np.ndarray:
 
 
 def _observed_over_expected(square: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    flat = distance.ravel()
-    pairs = np.bincount(flat)
-    expected = np.bincount(flat, square.ravel()) / np.maximum(pairs, 1)
-    here = expected[distance]
-    ratio = np.divide(square, here, out=np.ones_like(square), where=here > 0)
+    held = np.isfinite(square)
+    pairs = np.bincount(distance[held])
+    expected = np.bincount(distance[held], square[held]) / np.maximum(pairs, 1)
+    here = np.append(expected, 0.0)[np.minimum(distance, len(expected))]
+    ratio = np.divide(square, here, out=np.ones_like(square), where=held & (here > 0))
     ratio[distance < _IGNORED_DIAGONALS] = 1
     return np.minimum(ratio, np.percentile(ratio, _CLIP_PERCENTILE))

@@ -1,4 +1,4 @@
-"""Commands that read a model: evaluate, graph encode and umap, compare."""
+"""Commands that read a model: evaluate, graph encode, umap and read, compare."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command()(compare)
     graph.command("encode")(encode)
     graph.command("umap")(umap)
+    graph.command("read")(read)
 
 
 def evaluate(
@@ -116,6 +117,45 @@ def umap(
 
     table = workflow.umap(out, embeddings=embeddings, seed=seed)
     context.obj.show({"table": str(out), "bins": len(table)})
+
+
+def read(
+    context: typer.Context,
+    embedding: Annotated[Path, typer.Argument(help="Encoded cell line.", metavar="EMBEDDING.h5ad")],
+    compartments: Annotated[Path, typer.Option(help="Table of A/B compartments at its resolution.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.", metavar="DIR")],
+    subcompartments: Annotated[Path | None, typer.Option(help="BED with a name for each interval.")] = None,
+    insulation: Annotated[Path | None, typer.Option(help="Table of insulation and boundaries.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Its store: the map's own components are read beside it.")
+    ] = None,
+    levels: Annotated[
+        int | None, typer.Option(help="Parts of dotted sub-compartment names to keep. Default: all.")
+    ] = None,
+    block: Annotated[int, typer.Option(help="Blocks of the probe's cross-validation, bp.")] = 2_000_000,
+    permutations: Annotated[int, typer.Option(help="Circular shifts behind the p-values.")] = 200,
+    seed: JobSeed = 0,
+) -> None:
+    """Read an embedding against compartments, sub-compartments and domains, each with a null."""
+    from ..workflows import graph_reading as workflow
+
+    table = workflow.read(
+        out,
+        embedding=embedding,
+        compartments=compartments,
+        subcompartments=subcompartments,
+        insulation=insulation,
+        store=store,
+        block=block,
+        levels=levels,
+        permutations=permutations,
+        seed=seed,
+    )
+    shown = {"folder": str(out)}
+    for row in table.itertuples():
+        values = f"{row.value:.3f} (shifted {row.expected:.3f}, p = {row.pvalue:.3g})"
+        shown[f"{row.method}, {row.against}: {row.reading}"] = values
+    context.obj.show(shown)
 
 
 def compare(
