@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 __all__ = [
+    "CountBatch",
     "EdgeBatch",
     "EdgeSet",
     "GraphBatch",
@@ -107,19 +108,30 @@ class GraphBatch:
         Bin index of each node within its chromosome (masked bins are absent).
     chrom
         Chromosome index of each node.
+    visibility
+        Log of how much more each node is seen along message edges than distance foresees; None: not known.
+    offset
+        What is known beforehand of each node's log rate, such as -log of its balancing weight; None: nothing.
     """
 
     features: Float[Tensor, "nodes features"]
     adjacency: Tensor
     bins: Int[Tensor, " nodes"]
     chrom: Int[Tensor, " nodes"]
+    visibility: Float[Tensor, " nodes"] | None = None
+    offset: Float[Tensor, " nodes"] | None = None
 
     def __len__(self) -> int:
         return self.features.shape[0]
 
+    def distance(self, pairs: Int[Tensor, "2 pairs"]) -> Int[Tensor, " pairs"]:
+        """Distance of each pair of nodes of one chromosome, in bins."""
+        return (self.bins.index_select(0, pairs[1]) - self.bins.index_select(0, pairs[0])).abs()
+
     def to(self, device: object) -> GraphBatch:
         """The graph on another device."""
-        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+        held = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{name: one.to(device) for name, one in held.items() if one is not None})
 
 
 @dataclass(frozen=True)
@@ -146,6 +158,40 @@ class EdgeBatch:
     def to(self, device: object) -> EdgeBatch:
         """The batch on another device."""
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
+
+@dataclass(frozen=True)
+class CountBatch:
+    """A graph, pairs of its nodes whose contacts are counted, and pairs of which little or nothing is known.
+
+    Attributes
+    ----------
+    graph
+        What the encoder sees.
+    pairs
+        Node indices of contacts: message edges while training, held-out ones in validation.
+    counts
+        Contacts of each pair.
+    others
+        While training, pairs within range that are no message edge: each has no contact, or one that was held
+        out. In validation, non-contacts within range, for scores.
+    share
+        The loss of a batch is this times a sum over its pairs: one over the pairs of a mean batch.
+    """
+
+    graph: GraphBatch
+    pairs: Int[Tensor, "2 pairs"]
+    counts: Float[Tensor, " pairs"]
+    others: Int[Tensor, "2 others"]
+    share: float
+
+    def __len__(self) -> int:
+        return self.pairs.shape[1]
+
+    def to(self, device: object) -> CountBatch:
+        """The batch on another device."""
+        moved = {name: getattr(self, name).to(device) for name in ("graph", "pairs", "counts", "others")}
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,10 @@ from chromweave.data.graph import (
     MessageEdges,
     all_edges,
     build_graph,
-    graph_batch,
-    normalised_adjacency,
     robust_frame,
     split_edges,
 )
+from chromweave.data.graph_batches import graph_batch, normalised_adjacency
 from chromweave.errors import ConfigError, DataError
 from chromweave.genome import Assembly
 from tests.fakes_graph import FakeLayer, FakeStore, planted_store

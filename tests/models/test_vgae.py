@@ -5,15 +5,12 @@ import pytest
 import torch
 
 from chromweave.batch import GraphBatch
-from chromweave.data.graph import MessageEdges, normalised_adjacency
+from chromweave.data.graph import MessageEdges
+from chromweave.data.graph_batches import normalised_adjacency
 from chromweave.errors import ConfigError
-from chromweave.models.vgae import (
-    VGAE,
-    GCNLayer,
-    InnerProductDecoder,
-    VGAEConfig,
-    symmetric_spmm,
-)
+from chromweave.models.graph_decoders import InnerProductDecoder
+from chromweave.models.graph_layers import GCNLayer, symmetric_spmm
+from chromweave.models.vgae import VGAE, VGAEConfig
 
 
 def random_graph(n=40, edges=200, features=3, seed=0):

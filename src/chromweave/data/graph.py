@@ -6,7 +6,6 @@ different types, so that one cannot be given for the other.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from ..batch import EdgeSet, GraphBatch
+from ..batch import EdgeSet
 from ..errors import ConfigError, DataError
 from ..genome import Assembly, summarise
 
@@ -29,8 +28,6 @@ __all__ = [
     "MessageEdges",
     "all_edges",
     "build_graph",
-    "graph_batch",
-    "normalised_adjacency",
     "robust_frame",
     "split_edges",
 ]
@@ -63,6 +60,9 @@ class GraphConfig:
     uncovered
         What bases without a value in a bigWig count as: ``zero`` (peak and pileup tracks: below threshold) or
         ``missing`` (the mean is over covered bases; a bin without any takes the median).
+    structure
+        Features taken from the message edges themselves, besides tracks: visibility, and this many leading
+        components of what distance and visibility leave unexplained (`chromweave.data.graph_structure`).
     """
 
     resolution: int
@@ -73,10 +73,16 @@ class GraphConfig:
     edge_weight: Literal["binary", "log1p"] = "binary"
     frame: Literal["robust", "raw"] = "robust"
     uncovered: Literal["zero", "missing"] = "zero"
+    structure: int = 0
 
     def __post_init__(self) -> None:
-        if not self.features:
-            raise ConfigError("a graph needs at least one track as node feature; give --feature TRACK.")
+        if self.structure < 0:
+            raise ConfigError(f"structure must not be negative, but is {self.structure}.")
+        if not self.features and not self.structure:
+            raise ConfigError(
+                "a graph needs at least one track as node feature; give --feature TRACK, or --structure N "
+                "for features from the map itself."
+            )
         if not self.chroms:
             raise ConfigError("a graph needs at least one chromosome.")
         for name, values in (("features", self.features), ("chroms", self.chroms)):
@@ -88,17 +94,25 @@ class GraphConfig:
                 "no contact would be an edge."
             )
 
+    @property
+    def n_features(self) -> int:
+        """Features of each node: of tracks, and of the map's structure."""
+        return len(self.features) + self.structure + (self.structure > 0)
+
 
 @dataclass(frozen=True)
 class MessageEdges(EdgeSet):
-    """Edges the encoder passes messages along, with a weight each."""
+    """Edges the encoder passes messages along, with a weight and a raw count each."""
 
     weight: Float[torch.Tensor, " edges"]
+    counts: Float[torch.Tensor, " edges"] | None = None
 
 
 @dataclass(frozen=True)
 class HeldOutEdges(EdgeSet):
-    """Edges kept for validation or test: never message edges."""
+    """Edges kept for validation or test, with a raw count each: never message edges."""
+
+    counts: Float[torch.Tensor, " edges"] | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +148,8 @@ class ChromatinGraph:
         Raw contacts of each edge.
     known
         int64 (2, contacts): every contact between different valid bins, at any stored distance.
+    weights
+        float64 (nodes,): balancing weight of each node; a count times both ends' is balanced.
     """
 
     config: GraphConfig
@@ -146,6 +162,7 @@ class ChromatinGraph:
     edge_weight: np.ndarray
     counts: np.ndarray
     known: np.ndarray
+    weights: np.ndarray
 
     @property
     def n_nodes(self) -> int:
@@ -200,6 +217,7 @@ def build_graph(store: Any, config: GraphConfig) -> ChromatinGraph:
         edge_weight=np.concatenate([part.edge_weight for part in parts]),
         counts=np.concatenate([part.counts for part in parts]),
         known=np.concatenate([part.known for part in parts], axis=1),
+        weights=np.concatenate([part.weights for part in parts]),
     )
     if graph.edges.shape[1] == 0:
         raise DataError(
@@ -227,6 +245,7 @@ class _Part:
     edge_weight: np.ndarray
     counts: np.ndarray
     known: np.ndarray
+    weights: np.ndarray
 
 
 def _chromosome(store: Any, chrom: str, config: GraphConfig, offset: int) -> _Part:
@@ -254,14 +273,22 @@ def _chromosome(store: Any, chrom: str, config: GraphConfig, offset: int) -> _Pa
     return _Part(
         n_bins=layer.n_bins,
         bins=np.flatnonzero(valid).astype(np.int32),
-        features=np.stack([_feature(store, name, chrom, config)[valid] for name in config.features], axis=1),
+        features=_features(store, chrom, config)[valid],
         edges=known[:, near],
         edge_weight=(np.ones(len(balanced)) if config.edge_weight == "binary" else np.log1p(balanced)).astype(
             np.float32
         ),
         counts=count[near],
         known=known,
+        weights=weight[valid],
     )
+
+
+def _features(store: Any, chrom: str, config: GraphConfig) -> np.ndarray:
+    """float64 (n_bins, tracks)."""
+    if not config.features:
+        return np.empty((store.layer(chrom, config.resolution).n_bins, 0))
+    return np.stack([_feature(store, name, chrom, config) for name in config.features], axis=1)
 
 
 def _feature(store: Any, name: str, chrom: str, config: GraphConfig) -> np.ndarray:
@@ -315,54 +342,27 @@ def split_edges(graph: ChromatinGraph, *, valid: float = 0.1, test: float = 0.1,
     message = np.sort(order[n_valid + n_test :])
     return EdgeSplit(
         message=_message(graph, message),
-        valid=HeldOutEdges(torch.from_numpy(graph.edges[:, np.sort(order[:n_valid])])),
-        test=HeldOutEdges(torch.from_numpy(graph.edges[:, np.sort(order[n_valid : n_valid + n_test])])),
+        valid=_held_out(graph, np.sort(order[:n_valid])),
+        test=_held_out(graph, np.sort(order[n_valid : n_valid + n_test])),
     )
 
 
 def _message(graph: ChromatinGraph, chosen: np.ndarray | slice) -> MessageEdges:
-    return MessageEdges(torch.from_numpy(graph.edges[:, chosen]), torch.from_numpy(graph.edge_weight[chosen]))
+    return MessageEdges(
+        torch.from_numpy(graph.edges[:, chosen]),
+        torch.from_numpy(graph.edge_weight[chosen]),
+        _counts(graph, chosen),
+    )
+
+
+def _held_out(graph: ChromatinGraph, chosen: np.ndarray) -> HeldOutEdges:
+    return HeldOutEdges(torch.from_numpy(graph.edges[:, chosen]), _counts(graph, chosen))
+
+
+def _counts(graph: ChromatinGraph, chosen: np.ndarray | slice) -> torch.Tensor:
+    return torch.from_numpy(graph.counts[chosen].astype(np.float32))
 
 
 def all_edges(graph: ChromatinGraph) -> MessageEdges:
     """Every edge as a message edge: for the final encoding, never for a score."""
     return _message(graph, slice(None))
-
-
-def normalised_adjacency(n_nodes: int, edges: MessageEdges) -> torch.Tensor:
-    """D^-1/2 (A + I) D^-1/2 as a torch CSR matrix (nodes, nodes); Kipf & Welling 2017, equation 2.
-
-    Raises
-    ------
-    TypeError
-        `edges` are held-out edges: those are never passed along.
-    """
-    if not isinstance(edges, MessageEdges):
-        raise TypeError(f"messages pass along MessageEdges, not {type(edges).__name__}")
-    from scipy.sparse import csr_array, eye_array
-
-    index, weight = edges.index.numpy(), edges.weight.numpy().astype(np.float64)
-    upper = csr_array((weight, (index[0], index[1])), shape=(n_nodes, n_nodes))
-    full = csr_array(upper + upper.T + eye_array(n_nodes))
-    scale = 1.0 / np.sqrt(np.asarray(full.sum(axis=1)).ravel())
-    rows = np.repeat(np.arange(n_nodes), np.diff(full.indptr))
-    values = full.data * scale[rows] * scale[full.indices]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(
-            torch.from_numpy(full.indptr.astype(np.int64)),
-            torch.from_numpy(full.indices.astype(np.int64)),
-            torch.from_numpy(values.astype(np.float32)),
-            size=(n_nodes, n_nodes),
-            check_invariants=True,
-        )
-
-
-def graph_batch(graph: ChromatinGraph, edges: MessageEdges) -> GraphBatch:
-    """The graph as tensors, with `edges` as its messages."""
-    return GraphBatch(
-        features=torch.from_numpy(graph.features),
-        adjacency=normalised_adjacency(graph.n_nodes, edges),
-        bins=torch.from_numpy(graph.bins),
-        chrom=torch.from_numpy(graph.chrom),
-    )

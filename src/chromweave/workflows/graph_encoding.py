@@ -14,7 +14,8 @@ from .. import config as configs
 from ..analysis.compare import require_one_model
 from ..analysis.compartments import compartments
 from ..analysis.embeddings import Silhouette, compartment_silhouette, umap_layout
-from ..data.graph import ChromatinGraph, GraphConfig, all_edges, build_graph, graph_batch
+from ..data.graph import ChromatinGraph, GraphConfig, all_edges, build_graph
+from ..data.graph_batches import graph_batch
 from ..data.store import RegionStore
 from ..errors import ConfigError, ModelError
 from ..files import sha256

@@ -1,46 +1,42 @@
-"""Training the graph autoencoder on one store, and its score on held-out edges beside trivial rows."""
+"""Training a graph autoencoder on one store, and its score on held-out edges beside trivial rows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import torch
 
 from .. import config as configs
-from ..batch import EdgeBatch, GraphBatch
-from ..data.graph import (
-    ChromatinGraph,
-    EdgeSplit,
-    GraphConfig,
-    HeldOutEdges,
-    build_graph,
-    graph_batch,
-    split_edges,
-)
+from ..batch import CountBatch, EdgeBatch
+from ..data.graph import ChromatinGraph, EdgeSplit, GraphConfig, HeldOutEdges, build_graph, split_edges
+from ..data.graph_batches import GraphParts, graph_parts
+from ..data.graph_structure import contact_decay
 from ..data.store import RegionStore
-from ..errors import ConfigError
 from ..evaluation.classification import auroc, average_precision
+from ..evaluation.edge_counts import hold_out_counts, score_counts, trivial_means
 from ..evaluation.edges import (
     EdgeTask,
     NonContacts,
-    Scorer,
     edge_samples,
     score_edges,
     summarise_scores,
     trivial_scorers,
 )
 from ..io.export import write_table
-from ..models.vgae import VGAE, VGAEConfig
+from ..models.graph_decoders import DistanceAwareDecoder
+from ..models.vgae import VGAE, Decoder, Encoder, Family, VGAEConfig
 from ..progress import notify
 from ..provenance import describe_process, start_run
 from ..training.checkpoint import ModelDescription, save_model
+from ..training.edge_counts import ContactPrediction, CountPrediction
 from ..training.edges import EdgePrediction
 from ..training.engine import FitConfig, FitResult, fit, seeded
+from .graph_settings import PRESET, GraphTrainConfig, preset_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,49 +44,10 @@ if TYPE_CHECKING:
 __all__ = ["KIND", "PRESET", "GraphTrainConfig", "GraphTrainResult", "train"]
 
 KIND = "graph-vgae"
-PRESET = "vgae-original"
 
 _POOL = 20  # non-contacts kept to draw from, for each contact
-
-
-@dataclass(frozen=True)
-class GraphTrainConfig:
-    """Everything a training run of the graph autoencoder is made of.
-
-    Attributes
-    ----------
-    graph
-        How the graph is made.
-    model
-        Shape of the network.
-    fit
-        How it is optimised; the whole graph is one step.
-    valid, test
-        Fractions of the edges held out.
-    repeats
-        Trainings, with consecutive seeds; each has its own split, negatives and first weights.
-    """
-
-    graph: GraphConfig
-    model: VGAEConfig
-    fit: FitConfig = field(
-        default_factory=lambda: FitConfig(
-            epochs=300,
-            patience=20,
-            batch_size=1,
-            learning_rate=1e-2,
-            weight_decay=0.0,
-            gradient_clip=math.inf,
-            log_every=1,
-        )
-    )
-    valid: float = 0.1
-    test: float = 0.1
-    repeats: int = 1
-
-    def __post_init__(self) -> None:
-        if self.repeats < 1:
-            raise ConfigError(f"repeats must be at least 1, not {self.repeats}.")
+_MOST_POOL = 10_000_000  # and in all
+_CHUNK = 1_000_000  # pairs scored at once
 
 
 @dataclass(frozen=True)
@@ -124,12 +81,23 @@ def train(
     edge_weight: Literal["binary", "log1p"] = "binary",
     frame: Literal["robust", "raw"] = "robust",
     uncovered: Literal["zero", "missing"] = "zero",
-    hidden: int = 64,
-    latent: int = 32,
-    dropout: float = 0.2,
-    epochs: int = 300,
-    patience: int | None = 20,
-    learning_rate: float = 1e-2,
+    preset: str = PRESET,
+    encoder: Encoder | None = None,
+    decoder: Decoder | None = None,
+    likelihood: Family | None = None,
+    hidden: int | None = None,
+    latent: int | None = None,
+    dropout: float | None = None,
+    own: bool | None = None,
+    structure: int | None = None,
+    smoothness: float | None = None,
+    noise: bool | None = None,
+    balance: bool = False,
+    by_chromosome: bool = False,
+    epochs: int | None = None,
+    patience: int | None = None,
+    learning_rate: float | None = None,
+    schedule: Literal["constant", "cosine"] | None = None,
     valid: float = 0.1,
     test: float = 0.1,
     seed: int = 0,
@@ -137,10 +105,11 @@ def train(
     accelerator: str = "auto",
     resume: bool = False,
 ) -> GraphTrainResult:
-    """Train the original graph autoencoder on one store, and score it on held-out edges beside trivial rows.
+    """Train a graph autoencoder on one store, and score it on held-out edges beside trivial rows.
 
     Writes into `run`: config.toml, run.json, metrics.csv, the model, scores.tsv and scores_summary.tsv. The
-    model is the one of the first seed, at its best validation AUC (uniform negatives, as in the original).
+    model is the one of the first seed, at its best validation: AUC where contacts are told from non-contacts
+    (uniform ones in the original), else the likelihood of held-out counts.
 
     Parameters
     ----------
@@ -154,9 +123,18 @@ def train(
         Chromosomes and tracks; all of the store by default.
     max_distance, weight, edge_weight, frame, uncovered
         See :class:`chromweave.data.graph.GraphConfig`.
-    hidden, latent, dropout
+    preset
+        Where settings come from that are None here: ``vgae-original`` or ``distance-aware``; see
+        :data:`chromweave.workflows.graph_settings.PRESETS`.
+    encoder, decoder, likelihood, hidden, latent, dropout
         See :class:`chromweave.models.vgae.VGAEConfig`.
-    epochs, patience, learning_rate, accelerator
+    own
+        Whether each bin has a latent and a visibility of its own, besides what features say.
+    structure
+        See :class:`chromweave.data.graph.GraphConfig`.
+    smoothness, noise, balance, by_chromosome
+        See :class:`chromweave.workflows.graph_settings.GraphTrainConfig`.
+    epochs, patience, learning_rate, schedule, accelerator
         See :class:`chromweave.training.engine.FitConfig`.
     valid, test
         Fractions of the edges held out.
@@ -166,36 +144,72 @@ def train(
         Trainings with the seeds `seed`, `seed` + 1, ...
     resume
         Go on with an interrupted run of the same settings (its first training).
+
+    Raises
+    ------
+    ConfigError
+        There is no such preset, or settings do not go together.
+    DataError
+        See :func:`chromweave.data.graph.build_graph` and :func:`chromweave.data.graph.split_edges`.
     """
     opened = RegionStore.open(store) if isinstance(store, str | Path) else store
     names = tuple(opened.assembly.require(c) for c in chroms) if chroms else opened.chromosomes
     tracks = tuple(features) if features else opened.track_names
+    chosen = preset_settings(
+        preset,
+        {
+            "encoder": encoder, "decoder": decoder, "likelihood": likelihood, "hidden": hidden,
+            "latent": latent, "dropout": dropout, "own": own, "structure": structure,
+            "smoothness": smoothness, "noise": noise, "epochs": epochs, "patience": patience,
+            "learning_rate": learning_rate, "schedule": schedule,
+        },
+    )  # fmt: skip
+    wanted = GraphConfig(
+        resolution, names, tracks, max_distance, weight, edge_weight, frame, uncovered, chosen["structure"]
+    )
     settings = GraphTrainConfig(
-        graph=GraphConfig(resolution, names, tracks, max_distance, weight, edge_weight, frame, uncovered),
-        model=VGAEConfig(len(tracks), hidden, latent, dropout),
+        graph=wanted,
+        model=VGAEConfig(
+            features=wanted.n_features,
+            hidden=chosen["hidden"],
+            latent=chosen["latent"],
+            dropout=chosen["dropout"],
+            encoder=chosen["encoder"],
+            decoder=chosen["decoder"],
+            likelihood=chosen["likelihood"],
+            max_bins=max_distance // resolution,
+        ),
         fit=FitConfig(
-            epochs=epochs,
+            epochs=chosen["epochs"],
             batch_size=1,
-            learning_rate=learning_rate,
+            learning_rate=chosen["learning_rate"],
+            schedule=chosen["schedule"],
             weight_decay=0.0,
             gradient_clip=math.inf,
-            patience=patience,
+            patience=chosen["patience"],
             log_every=1,
             accelerator=accelerator,
         ),
         valid=valid,
         test=test,
         repeats=repeats,
+        preset=preset,
+        smoothness=chosen["smoothness"],
+        noise=chosen["noise"],
+        balance=balance,
+        by_chromosome=by_chromosome,
     )
-    return _train(Path(run), opened, settings, seed, resume)
+    return _train(Path(run), opened, settings, chosen["own"], seed, resume)
 
 
 def _train(
-    run: Path, store: RegionStore, settings: GraphTrainConfig, seed: int, resume: bool
+    run: Path, store: RegionStore, settings: GraphTrainConfig, own_latents: bool, seed: int, resume: bool
 ) -> GraphTrainResult:
     import pandas as pd
 
     graph = build_graph(store, settings.graph)
+    if own_latents:
+        settings = replace(settings, model=replace(settings.model, own=graph.n_nodes))
     notify(
         f"{store.name}: {graph.n_nodes:,} valid bins of {sum(graph.n_bins):,}, "
         f"{graph.edges.shape[1]:,} contacts within {settings.graph.max_distance:,} bp"
@@ -208,14 +222,29 @@ def _train(
         split = split_edges(graph, valid=settings.valid, test=settings.test, seed=own)
         non_contacts = non_contacts or NonContacts(_task(graph, split, split.test))
         folder = run if number == 0 else run / "repeats" / f"seed-{own}"
-        outcomes.append(
-            _fit_once(folder, graph, split, non_contacts, settings, own, resume=resume and number == 0)
-        )
+        material = _Material(graph, split, non_contacts, _parts(graph, split, settings), own)
+        outcomes.append(_fit_once(folder, material, settings, resume=resume and number == 0))
     scores = pd.concat([outcome.scores for outcome in outcomes], ignore_index=True)
     write_table(run / "scores.tsv", scores)
     write_table(run / "scores_summary.tsv", summarise_scores(scores))
     _save(run, outcomes[0].network, store, settings, scores, seed)
     return GraphTrainResult(run, scores, outcomes[0].fit)
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What one training is given."""
+
+    graph: ChromatinGraph
+    split: EdgeSplit
+    non_contacts: NonContacts
+    parts: GraphParts
+    seed: int
+
+    @property
+    def task(self) -> EdgeTask:
+        """The question at the end."""
+        return _task(self.graph, self.split, self.split.test)
 
 
 @dataclass(frozen=True)
@@ -226,16 +255,16 @@ class _Outcome:
 
 
 @dataclass(frozen=True)
-class _OneBatch:
-    """The whole graph as an epoch of one step; Lightning takes a list for several loaders."""
+class _Batches:
+    """The graph as an epoch; Lightning takes a list for several loaders."""
 
-    batch: EdgeBatch
+    batches: Sequence[EdgeBatch] | Sequence[CountBatch]
 
     def __len__(self) -> int:
-        return 1
+        return len(self.batches)
 
-    def __iter__(self) -> Iterator[EdgeBatch]:
-        yield self.batch
+    def __iter__(self) -> Iterator[EdgeBatch | CountBatch]:
+        yield from self.batches
 
 
 def _task(graph: ChromatinGraph, split: EdgeSplit, held_out: HeldOutEdges) -> EdgeTask:
@@ -249,66 +278,135 @@ def _task(graph: ChromatinGraph, split: EdgeSplit, held_out: HeldOutEdges) -> Ed
     )
 
 
-def _fit_once(
-    folder: Path,
-    graph: ChromatinGraph,
-    split: EdgeSplit,
-    non_contacts: NonContacts,
-    settings: GraphTrainConfig,
-    seed: int,
-    *,
-    resume: bool,
-) -> _Outcome:
+def _parts(graph: ChromatinGraph, split: EdgeSplit, settings: GraphTrainConfig) -> GraphParts:
+    return graph_parts(graph, split.message, balance=settings.balance, by_chromosome=settings.by_chromosome)
+
+
+def _fit_once(folder: Path, given: _Material, settings: GraphTrainConfig, *, resume: bool) -> _Outcome:
     """Train with one seed, and score on that seed's held-out edges."""
-    batch = graph_batch(graph, split.message)
-    with seeded(seed):
-        network = VGAE(settings.model)
+    network = _network(given, settings)
+    objective: EdgePrediction | CountPrediction
+    if settings.model.original:
+        objective = EdgePrediction(_auc_and_ap)
+        train, valid = _contact_batches(given), _uniform_batches(given)
+    else:
+        kind = ContactPrediction if settings.model.likelihood == "bernoulli" else CountPrediction
+        objective = kind(settings.valid + settings.test, settings.smoothness, _auc_and_ap, settings.noise)
+        train, valid = _Batches(given.parts.counted(given.split.message)), _in_range_batches(given)
     outcome = fit(
         network,
-        EdgePrediction(_auc_and_ap),
+        objective,
         folder,
-        _OneBatch(_training_batch(batch, split, non_contacts, seed)),
-        _OneBatch(_validation_batch(batch, graph, split, non_contacts, seed)),
-        settings.fit,
-        seed=seed,
+        train,
+        valid,
+        replace(settings.fit, accumulate=len(train)),  # one step of the whole graph, whatever its parts
+        seed=given.seed,
         resume=resume,
-        description=f"training {PRESET}, seed {seed}",
-        name_batch=lambda _: f"of the graph of {', '.join(graph.config.chroms)}",
+        description=f"training {settings.preset}, seed {given.seed}",
+        name_batch=lambda _: f"of the graph of {', '.join(given.graph.config.chroms)}",
     )
-    task = _task(graph, split, split.test)
-    scorers = {PRESET: _scorer(network.cpu(), batch), **trivial_scorers(task, seed=seed)}
-    samples = edge_samples(task, seed, non_contacts)
-    return _Outcome(network, outcome, score_edges(samples, scorers, seed=seed))
+    return _Outcome(network, outcome, _scores(network.cpu(), given, settings))
 
 
-def _training_batch(batch: GraphBatch, split: EdgeSplit, source: NonContacts, seed: int) -> EdgeBatch:
+def _network(given: _Material, settings: GraphTrainConfig) -> VGAE:
+    """First weights; the decay of contacts with distance need not be found by small steps."""
+    graph = given.graph
+    with seeded(given.seed):
+        network = VGAE(settings.model)
+    if network.own is not None:
+        network.own.place(torch.from_numpy(graph.chrom), torch.from_numpy(graph.bins))
+    if isinstance(network.decoder, DistanceAwareDecoder) and settings.model.likelihood != "bernoulli":
+        seen = contact_decay(graph, given.split.message) / (1 - settings.valid - settings.test)
+        with np.errstate(divide="ignore"):
+            network.decoder.decay.start_at(torch.from_numpy(np.log(seen)))
+    return network
+
+
+def _contact_batches(given: _Material) -> _Batches:
     """Message edges, and a pool of non-contacts that each step draws from."""
-    pool = source.uniform(_POOL * len(split.message), np.random.default_rng([seed, 0]))
-    return EdgeBatch(batch, split.message.index, torch.from_numpy(pool))
+    message, rng = given.split.message, np.random.default_rng([given.seed, 0])
+    pool = given.non_contacts.uniform(min(_POOL * len(message), _MOST_POOL), rng)
+    return _edge_batches(given.parts, message.index.numpy(), pool)
 
 
-def _validation_batch(
-    batch: GraphBatch, graph: ChromatinGraph, split: EdgeSplit, source: NonContacts, seed: int
-) -> EdgeBatch:
+def _uniform_batches(given: _Material) -> _Batches:
     """Validation edges and as many uniform non-contacts, the same in every epoch."""
-    sample = edge_samples(_task(graph, split, split.valid), seed + 1, source)["uniform"]
-    return EdgeBatch(batch, torch.from_numpy(sample.positives), torch.from_numpy(sample.negatives))
+    task = _task(given.graph, given.split, given.split.valid)
+    sample = edge_samples(task, given.seed + 1, given.non_contacts)["uniform"]
+    return _edge_batches(given.parts, sample.positives, sample.negatives)
+
+
+def _edge_batches(parts: GraphParts, positives: np.ndarray, negatives: np.ndarray) -> _Batches:
+    pairs = zip(parts.batches, parts.divide(positives), parts.divide(negatives), strict=True)
+    return _Batches(
+        [
+            EdgeBatch(batch, torch.from_numpy(contacts), torch.from_numpy(others))
+            for batch, contacts, others in pairs
+            if contacts.shape[1] and others.shape[1]
+        ]
+    )
+
+
+def _in_range_batches(given: _Material) -> _Batches:
+    """Validation edges with their counts, and as many non-contacts within range."""
+    valid = given.split.valid
+    others = given.non_contacts.in_range(len(valid), np.random.default_rng(given.seed + 1))
+    return _Batches(given.parts.held_out(valid, others))
 
 
 def _auc_and_ap(label: np.ndarray, score: np.ndarray) -> dict[str, float]:
+    if label.all() or not label.any():
+        return {}  # on a deep map every pair within range may touch
     return {"auc": auroc(label, score), "ap": average_precision(label, score)}
 
 
-def _scorer(network: VGAE, batch: GraphBatch) -> Scorer:
-    """Logits of pairs, from a graph that holds message edges only."""
+def _scores(network: VGAE, given: _Material, settings: GraphTrainConfig) -> pd.DataFrame:
+    """Held-out contacts against non-contacts, and held-out counts where the model gives some."""
+    import pandas as pd
 
-    def score(pairs: np.ndarray) -> np.ndarray:
+    task, seed = given.task, given.seed
+    judged = _Judged(network, given.parts)
+    scorers = {settings.preset: judged.evidence, **trivial_scorers(task, seed=seed)}
+    tables = [score_edges(edge_samples(task, seed, given.non_contacts), scorers, seed=seed)]
+    if settings.model.likelihood != "bernoulli":
+        message, test = (
+            cast(torch.Tensor, edges.counts).numpy() for edges in (given.split.message, given.split.test)
+        )
+        asked = hold_out_counts(task, message, test, seed=seed, non_contacts=given.non_contacts)
+        means = {settings.preset: judged.mean_counts, **trivial_means(asked, seed=seed)}
+        tables.append(score_counts(asked, means, seed=seed))
+    return pd.concat(tables, ignore_index=True)
+
+
+class _Judged:
+    """A trained network asked about pairs, on a graph that holds message edges only."""
+
+    def __init__(self, network: VGAE, parts: GraphParts) -> None:
+        self._network, self._parts = network.eval(), parts
         with torch.no_grad():
-            logits: np.ndarray = network(batch, torch.from_numpy(np.ascontiguousarray(pairs))).numpy()
-        return logits
+            self._latents = [network.encode(batch).mean for batch in parts.batches]
 
-    network.eval()
-    return score
+    def evidence(self, pairs: np.ndarray) -> np.ndarray:
+        """Grows with the probability of a contact."""
+        return self._ask(pairs, evidence=True)
+
+    def mean_counts(self, pairs: np.ndarray) -> np.ndarray:
+        """Mean count of each pair."""
+        return np.exp(self._ask(pairs, evidence=False))
+
+    def _ask(self, pairs: np.ndarray, *, evidence: bool) -> np.ndarray:
+        answers, of = np.empty(pairs.shape[1]), self._parts.of(pairs)
+        for part, (z, batch) in enumerate(zip(self._latents, self._parts.batches, strict=True)):
+            members = np.flatnonzero(of == part)
+            for start in range(0, len(members), _CHUNK):
+                chosen = members[start : start + _CHUNK]
+                asked = torch.from_numpy(pairs[:, chosen] - self._parts.starts[part])
+                with torch.no_grad():
+                    value = self._network.decode(z, batch, asked)
+                    if evidence:
+                        value = self._network.likelihood.evidence(value, batch.distance(asked))
+                answers[chosen] = value.double().numpy()
+        return answers
 
 
 def _save(
@@ -319,7 +417,7 @@ def _save(
     scores: pd.DataFrame,
     seed: int,
 ) -> None:
-    first = scores[(scores["method"] == PRESET) & (scores["seed"] == seed)]
+    first = scores[(scores["method"] == settings.preset) & (scores["seed"] == seed)]
     description = ModelDescription(
         kind=KIND,
         model=configs.to_mapping(settings.model),
@@ -327,7 +425,7 @@ def _save(
         provenance={
             **describe_process(),
             "seed": seed,
-            "preset": PRESET,
+            "preset": settings.preset,
             "trained_on": store.name,
             "store_sha256": store.manifest_sha256,
             "test": {f"{row.sampling} {row.metric}": float(row.value) for row in first.itertuples()},
