@@ -62,10 +62,30 @@ def test_summaries():
         "stable": 0.5,
         "shifted": 0.5,
     }
-    by = distances_by_compartment(table).set_index(["compartment", "distance"])
+    by = distances_by_compartment(table, permutations=3).set_index(["compartment", "distance"])
     assert by.loc[("A", "l1"), "mean"] == 3
     assert by.loc[("B", "l1"), "bins"] == 1
     assert "N" not in by.index.get_level_values(0)
+
+
+def test_a_compartment_that_moves_is_told_from_one_that_lies_there():
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(5, 40, 30)
+    calls = np.repeat(np.where(np.arange(30) % 2, "B", "A"), lengths).astype(object)
+    n = len(calls)
+    table = pd.DataFrame({"chrom": "chr1", "compartment_first": calls})
+    moved = np.where(calls == "B", 1.0, 0.2) + rng.normal(0, 0.05, n)
+    for name in ("cosine", "l2"):
+        table[name] = moved
+    table["l1"] = np.repeat(rng.normal(size=n // 10 + 1), 10)[:n]  # in runs of its own
+    table.loc[3, ["cosine", "l2", "l1"]] = np.nan
+    by = distances_by_compartment(table, permutations=99).set_index(["compartment", "distance"])
+    assert by.loc[("B", "cosine"), "pvalue"] == 0.01
+    assert by.loc[("A", "cosine"), "pvalue"] == 1.0
+    assert by.loc[("B", "l1"), "pvalue"] > 0.05
+    assert by.loc[("A", "cosine"), "mean"] == pytest.approx(table["cosine"][calls == "A"].mean())
+    assert 0.4 < by.loc[("A", "cosine"), "expected"] < 0.8
+    assert by["bins"].loc[:, "cosine"].sum() == n - 1
 
 
 def test_embeddings_of_other_bins():

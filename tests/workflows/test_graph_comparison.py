@@ -95,6 +95,9 @@ def test_replicates_are_the_null(files, tmp_path, second, replicates):
     assert len(called) < 40
     assert found.summary["beyond_replicates"] == len(called)
     assert 0 < found.summary["replicates_mean"] < 0.05
+    by = found.by_compartment.set_index(["compartment", "distance"])
+    assert (by["replicates_mean"].loc[:, "cosine"] < 0.05).all()
+    assert by.loc[("A", "cosine"), "mean"] > by.loc[("A", "cosine"), "replicates_mean"]
     written = pd.read_csv(tmp_path / "out" / "shifted.tsv", sep="\t")
     assert set(written["start"] // 1000) == called
     assert written["qvalue"].is_monotonic_increasing

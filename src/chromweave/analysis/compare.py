@@ -10,6 +10,7 @@ from ..errors import ConfigError, DataError
 from ..io.export import Embedding
 from ..schemas import SWITCHES
 from .alignment import one_encoder, require_same_bins
+from .readings import against_shifts
 from .shifts import circular_shift, empirical_pvalue
 
 if TYPE_CHECKING:
@@ -78,23 +79,49 @@ def bin_distances(first: Embedding, second: Embedding) -> pd.DataFrame:
     return table
 
 
-def distances_by_compartment(distances: pd.DataFrame) -> pd.DataFrame:
-    """Mean and median of each distance by the first condition's compartment.
+def distances_by_compartment(
+    distances: pd.DataFrame, *, permutations: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Mean and median of each distance by the first condition's compartment, against shifted compartments.
+
+    Parameters
+    ----------
+    distances
+        Of :func:`bin_distances`, with compartments.
+    permutations, seed
+        Circular shifts of the compartments along their chromosomes.
 
     Returns
     -------
     pandas.DataFrame
-        compartment, distance, bins (with a distance), mean, median.
+        compartment, distance, bins (with a distance), mean, median, expected (mean of the means under the
+        shifts), pvalue (of a mean as large).
     """
     import pandas as pd
 
+    known = distances.dropna(subset=list(DISTANCES))
+    labels = known["compartment_first"].to_numpy(dtype=object)
+    values = known[list(DISTANCES)].to_numpy(dtype=np.float64)
+    names = sorted(set(labels))
+
+    def means(shifted: np.ndarray) -> dict[tuple[str, str], float]:
+        of = {compartment: values[shifted == compartment].mean(axis=0) for compartment in names}
+        return {
+            (compartment, name): of[compartment][k]
+            for compartment in names
+            for k, name in enumerate(DISTANCES)
+        }
+
+    found = against_shifts(means, labels, known["chrom"].to_numpy(), permutations=permutations, seed=seed)
     rows = []
-    for compartment, group in distances.groupby("compartment_first"):
-        for name in DISTANCES:
-            values = group[name].dropna()
-            if len(values):
-                rows.append((compartment, name, len(values), values.mean(), values.median()))
-    return pd.DataFrame(rows, columns=["compartment", "distance", "bins", "mean", "median"])
+    for (compartment, name), reading in found.items():
+        own = known.loc[labels == compartment, name]
+        rows.append(
+            (compartment, name, len(own), reading.value, own.median(), reading.expected, reading.pvalue)
+        )
+    return pd.DataFrame(
+        rows, columns=["compartment", "distance", "bins", "mean", "median", "expected", "pvalue"]
+    )
 
 
 def summarise_distances(distances: pd.DataFrame) -> dict[str, float]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from .shifts import circular_shift, empirical_pvalue
 
 __all__ = ["Reading", "against_shifts"]
 
-Statistics = Callable[[np.ndarray], Mapping[str, float]]
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,14 @@ class Reading:
 
 
 def against_shifts(
-    statistics: Statistics,
+    statistics: Callable[[np.ndarray], Mapping[Name, float]],
     annotation: np.ndarray,
     chrom: np.ndarray,
     *,
     permutations: int,
     seed: int,
-    smaller: Collection[str] = (),
-) -> dict[str, Reading]:
+    smaller: Collection[Name] = (),
+) -> dict[Name, Reading]:
     """Compute statistics of an annotation, and of its circular shifts along each chromosome.
 
     Parameters

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..analysis.alignment import Alignment, align, one_encoder
 from ..analysis.compare import (
+    DISTANCES,
     bin_distances,
     distances_by_compartment,
     summarise_distances,
@@ -52,7 +53,8 @@ class Comparison:
         A row per bin (:func:`chromweave.analysis.compare.bin_distances`); with replicates pvalue, qvalue and
         shifted beside it.
     by_compartment
-        Mean and median distances by the first condition's compartment.
+        Mean and median distances by the first condition's compartment, against shifted compartments; with
+        replicates `replicates_mean`, their own mean distance in that compartment.
     switches
         Bins that keep or change compartment; None where they are not called.
     alignment
@@ -115,19 +117,23 @@ def compare(
     aligned = align(a, b)
     distances = bin_distances(a, aligned.second)
     summary: dict[str, float | str] = {"frame": str(aligned.alignment), **summarise_distances(distances)}
+    called = "compartment_first" in distances.columns
+    by_compartment = _no_compartments()
+    if called:
+        by_compartment = distances_by_compartment(distances, permutations=permutations, seed=seed)
     if others:
         nulls = [bin_distances(one, align(one, other).second) for one, other in combinations([a, *others], 2)]
         distances = with_replicates(distances, nulls, fdr=fdr)
         summary |= _against(distances, nulls)
+        by_compartment = _beside_replicates(by_compartment, nulls) if called else by_compartment
         if not distances["shifted"].any():
             notify(
                 f"no bin is further apart than replicates are at a false discovery rate of {fdr:g}; the "
                 f"least p-value is {distances['pvalue'].min():.2g}; more chromosomes or replicates lower it."
             )
-    called = "compartment_first" in distances.columns
     comparison = Comparison(
         distances=distances,
-        by_compartment=distances_by_compartment(distances) if called else _no_compartments(),
+        by_compartment=by_compartment,
         switches=_switches(distances, permutations, seed) if called else None,
         alignment=aligned.alignment,
         summary=summary,
@@ -170,7 +176,15 @@ def _against(distances: pd.DataFrame, nulls: Sequence[pd.DataFrame]) -> dict[str
 def _no_compartments() -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame(columns=["compartment", "distance", "bins", "mean", "median"])
+    return pd.DataFrame(columns=["compartment", "distance", "bins", "mean", "median", "expected", "pvalue"])
+
+
+def _beside_replicates(by_compartment: pd.DataFrame, nulls: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    means = pd.concat(list(nulls)).groupby("compartment_first")[list(DISTANCES)].mean().stack()
+    keys = pd.MultiIndex.from_frame(by_compartment[["compartment", "distance"]])
+    return by_compartment.assign(replicates_mean=means.reindex(keys).to_numpy())
 
 
 def _switches(distances: pd.DataFrame, permutations: int, seed: int) -> pd.DataFrame | None:
