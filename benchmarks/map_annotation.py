@@ -213,6 +213,13 @@ def replicates(first: RegionStore, second: RegionStore) -> Iterator[dict[str, ob
     one, other = (compartments(s, resolution=40_000, phase_by="H3K27ac") for s in (first, second))
     both = one["E1"].notna() & other["E1"].notna()
     same = np.sign(one["E1"]) == np.sign(other["E1"])
+    label = same[both].to_numpy(float)
+    for by, values in (("confidence", one["confidence"]), ("|E1|", one["E1"].abs())):
+        yield {
+            "part": "order", "map": FIRST, "against": SECOND, "resolution": 40_000, "by": by,
+            "bins": int(both.sum()), "same call": float(label.mean()),
+            "AUC": auroc(label, values[both].to_numpy()),
+        }  # fmt: skip
     for low, high in pairwise(SURE):
         last = high == SURE[-1]
         bins = both & (one["confidence"] >= low) & ((one["confidence"] < high) | last)
@@ -271,6 +278,11 @@ def summary(table: pd.DataFrame) -> str:
             f"| {row['low']:g}-{row['high']:g} | {row['bins']:,.0f} | {row['confidence']:.3f} "
             f"| {row['same call']:.3f} |"
         )
+    order = parts["order"].set_index("by")["AUC"]
+    lines += [
+        "",
+        "AUC for the same call: " + ", ".join(f"{auc:.3f} by {by}" for by, auc in order.items()) + ".",
+    ]
     cut = parts["insulation"]
     lines += [
         "",

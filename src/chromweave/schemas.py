@@ -215,7 +215,7 @@ INSULATION = Schema(
     (
         *BED.columns,
         Column("is_bad_bin", "boolean", "masked"),
-        Column("log2_insulation_score", "number", "log2, relative to the chromosome's mean", nullable=True),
+        Column("log2_insulation_score", "number", "log2, relative to the chromosome's median", nullable=True),
         Column("boundary_strength", "number", "prominence of a minimum", nullable=True),
         Column("is_boundary", "boolean", "a minimum above the strength threshold"),
         Column("window", "integer", "side of the diamond, bp", optional=True),

@@ -30,6 +30,22 @@ def test_boundaries_lie_between_planted_domains():
     assert table["log2_insulation_score"][19:22].min() < table["log2_insulation_score"][30] - 1
 
 
+def test_scores_are_relative_to_the_chromosomes_median():
+    table = insulation(domains(), resolution=10_000, window=50_000)
+    assert np.nanmedian(2 ** table["log2_insulation_score"]) == pytest.approx(1)
+    assert set(table["window"]) == {50_000}
+
+
+def test_a_chromosome_too_small_for_the_window_has_no_scores():
+    store = domains()
+    small = FakeLayer(np.ones((2, 2), int), np.ones(2), 10_000)
+    lengths = {"chr1": 1_200_000, "chrM": 20_000}
+    both = FakeStore("cells", Assembly("toy", lengths), 10_000, {**store.layers, "chrM": small})
+    table = insulation(both, resolution=10_000, window=50_000)
+    assert table.loc[table["chrom"] == "chrM", "log2_insulation_score"].isna().all()
+    assert table["is_boundary"].sum() == 5
+
+
 def test_a_threshold_given():
     assert not insulation(domains(), resolution=10_000, window=50_000, strength=50.0)["is_boundary"].any()
 
