@@ -1,12 +1,13 @@
 """The graph system's verbs, in the order they are used.
 
-``train`` on one cell line, ``encode`` it and others, lay them out with ``umap``, ``call_compartments``, and
-``compare`` two encodings.
+``train`` on one cell line, ``encode`` it and others, lay them out with ``umap``, ``call_compartments``,
+``read`` an encoding against annotations, and ``compare`` two.
 """
 
 from .compartments import call_compartments
 from .graph_comparison import CompareConfig, Comparison, compare
 from .graph_encoding import encode, umap
+from .graph_reading import ReadConfig, read
 from .graph_training import KIND, PRESET, GraphTrainConfig, GraphTrainResult, train
 
 __all__ = [
@@ -16,9 +17,11 @@ __all__ = [
     "Comparison",
     "GraphTrainConfig",
     "GraphTrainResult",
+    "ReadConfig",
     "call_compartments",
     "compare",
     "encode",
+    "read",
     "train",
     "umap",
 ]
