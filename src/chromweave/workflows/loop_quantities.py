@@ -13,12 +13,12 @@ from ..analysis.enrichment import EnrichmentConfig, peak_enrichment
 from ..data.layers import ContactLayer
 from ..data.store import RegionStore
 from ..errors import AssemblyError, ConfigError, ResolutionError
-from ..evaluation.expected import expected_by_distance
 from ..evaluation.loop_lists import bin_size
 from ..evaluation.patches import patches
 from ..files import write_json
 from ..progress import notify, track
 from ..provenance import describe_inputs, describe_process
+from .loop_band import NEAREST, read_band
 from .pair_lists import PairList, write_pairs
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ TOO_NEAR = "anchors closer than two bins"
 MASKED = "anchor masked in the map"
 NOTHING = "nothing expected at this distance"
 
-_NEAREST = 2  # bins: what lies nearer holds more of ligation than of folding
 _REACH = 2_000_000  # bp; how far an expectation goes at least, so that it hangs on no other loop of the list
 
 
@@ -222,7 +221,7 @@ def _reasons(middles: np.ndarray, layer: ContactLayer, valid: np.ndarray, length
         (BEYOND, middles[1] >= length),
         (TOO_FAR, y - x >= (layer.n_diagonals or layer.n_bins)),
         (MASKED, ~(valid[x] & valid[y])),
-        (TOO_NEAR, y - x < _NEAREST),
+        (TOO_NEAR, y - x < NEAREST),
     )
     found = np.full(len(x), "", object)
     for name, holds in reversed(rules):
@@ -234,24 +233,14 @@ def _quantities(layer: ContactLayer, weight: str, x: np.ndarray, y: np.ndarray) 
     """All quantities of pixels of one chromosome; NaN where nothing is expected."""
     config = EnrichmentConfig.of_resolution(layer.resolution)
     vector, valid = layer.weight(weight), layer.valid(weight)
-    reach = _reach(layer, y - x, config)
-    pixels = layer.pixels(reach * layer.resolution)
-    by_distance = expected_by_distance(
-        pixels, reach, weight=vector, valid=valid, first=_NEAREST, monotone=True
-    )
-    observed = patches(pixels, x, y, 0)[:, 0, 0]
-    expected = by_distance[y - x] / (vector[x] * vector[y])
+    band = read_band(layer, weight, max(int((y - x).max()), _REACH // layer.resolution), config)
+    observed = patches(band.pixels, x, y, 0)[:, 0, 0]
+    expected = band.expected[y - x] / (vector[x] * vector[y])
     expected[~(expected > 0)] = np.nan
-    peak = peak_enrichment(pixels, x, y, by_distance, weight=vector, valid=valid, config=config)
+    peak = peak_enrichment(band.pixels, x, y, band.expected, weight=vector, valid=valid, config=config)
     known = np.where(np.isnan(expected), np.nan, observed)
     quantities = (known, expected, known / expected, peak.score, peak.background)
     return dict(zip(QUANTITIES, quantities, strict=True))
-
-
-def _reach(layer: ContactLayer, distance: np.ndarray, config: EnrichmentConfig) -> int:
-    """Distances, in bins, that the loops and the backgrounds around them need and the layer has."""
-    furthest = max(int(distance.max()), _REACH // layer.resolution)
-    return min(furthest + 2 * config.background_radius + 1, layer.n_bins, layer.n_diagonals or layer.n_bins)
 
 
 def _table(pairs: PairList, measured: dict[str, _Measured]) -> pd.DataFrame:

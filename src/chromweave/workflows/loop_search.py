@@ -13,17 +13,15 @@ from ..analysis.loops import candidates, cluster
 from ..data.layers import ContactLayer
 from ..data.replaced import ReplacedContacts, replaced_layer
 from ..data.store import RegionStore
-from ..evaluation.expected import expected_by_distance
 from ..progress import notify
 from .foundation_settings import LoopCallConfig
+from .loop_band import read_band
 from .loop_scores import LoopScorer, SearchedMap
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["ChromosomeLoops", "search_chromosome"]
-
-_NEAREST = 2  # bins: nearer distances hold self-ligation and what no anchor pair explains
 
 
 @dataclass(frozen=True)
@@ -70,12 +68,8 @@ def search_chromosome(
     """
     layer, weight = store.layer(chrom, resolution), store.default_weight(resolution)
     shapes = config.enrichment or EnrichmentConfig.of_resolution(resolution)
-    reach = _reach(layer, config, shapes)
-    pixels = layer.pixels(reach * resolution)
-    expected = expected_by_distance(
-        pixels, reach, weight=layer.weight(weight), valid=layer.valid(weight), first=_NEAREST, monotone=True
-    )
-    real = SearchedMap(store, chrom, resolution, weight, pixels, expected)
+    band = read_band(layer, weight, config.candidates.max_distance // resolution, shapes)
+    real = SearchedMap(store, chrom, resolution, weight, band.pixels, band.expected)
     found, steps = _clusters(real, layer, scorer, config)
     if config.fdr is None:
         return ChromosomeLoops(found, None, steps)
@@ -83,23 +77,17 @@ def search_chromosome(
     number = list(store.assembly.chromosomes).index(chrom)
     scattered = decoy_pixels(
         config.decoys,
-        pixels,
-        expected,
+        band.pixels,
+        band.expected,
         np.random.default_rng([seed, number]),
         weight=layer.weight(weight),
         valid=layer.valid(weight),
         config=shapes,
     )
-    decoy = replaced_layer(layer, scattered, reach)
+    decoy = replaced_layer(layer, scattered, band.n_diagonals)
     false = replace(real, store=ReplacedContacts(store, decoy), pixels=scattered)
     decoys, decoy_steps = _clusters(false, decoy, scorer, config)
     return ChromosomeLoops(found, decoys, steps | {f"decoy_{name}": n for name, n in decoy_steps.items()})
-
-
-def _reach(layer: ContactLayer, config: LoopCallConfig, shapes: EnrichmentConfig) -> int:
-    """Distances looked at, in bins: as far as loops may be apart, and what surrounds them."""
-    furthest = config.candidates.max_distance // layer.resolution + 2 * shapes.background_radius
-    return min(furthest + 1, layer.n_bins, layer.n_diagonals or layer.n_bins)
 
 
 def _clusters(
