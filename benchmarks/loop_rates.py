@@ -6,7 +6,7 @@ For each seed a genome of its own (``simulate --preset small``, one cell line); 
 chr6 from the map alone, with residual decoys and with permuted pixels, with ``--peers`` by chromosight and
 cooltools dots, too (see ``loop_peers``). ``--models`` is the folder of ``benchmarks.three_tasks``: on the
 fine-tuned line of each genome in it, whose chr5 and chr6 no model has seen, loops are called with the model
-of map and tracks, with that of the map, and without one. All is held against the planted loops, within two
+of map and tracks, and without one. All is held against the planted loops, within two
 bins. A planted loop is a pair of convergent motifs whose expected peak is above a strength; pairs below it
 are peaks, too, so that a call at any pair of convergent, bound motifs is counted as well. As methods cut in
 different places, the recall is also given where 5 % of the best calls are false, as only who knows the loops
@@ -34,7 +34,7 @@ CHROMS = ("chr5", "chr6")
 RESOLUTION = 5_000
 RATES = (0.01, 0.05, 0.1, 0.2)
 DECOYS = {"map alone": "residuals", "map alone, permuted pixels": "pixels"}
-MODELS = {"model of map and tracks": "bimodal", "model of the map": "map_only"}
+MODEL = "bimodal"
 BINS = 2
 DISTANCES = (20_000, 2_000_000)
 _SHOWN = {
@@ -70,15 +70,14 @@ def from_maps(folder: Path, seed: int, peers: Path | None) -> Iterator[dict[str,
             yield known.judged(name, calls)
 
 
-def with_models(trained: Path, folder: Path, seed: int) -> Iterator[dict[str, object]]:
+def with_model(trained: Path, folder: Path, seed: int) -> Iterator[dict[str, object]]:
     """What is found on the line that models were fine-tuned on, with them and without."""
     folder.mkdir(parents=True, exist_ok=True)
     store = trained / "C.store"
     known = Known(trained / "genome" / "truth", "C", seed)
     yield from known.rates("map alone", called(folder / "alone.bedpe", store, seed))
-    for method, arm in MODELS.items():
-        model = str(trained / "runs" / "loops" / arm)
-        yield from known.rates(method, called(folder / f"{arm}.bedpe", store, seed, "--model", model))
+    model = str(trained / "runs" / "loops" / MODEL)
+    yield from known.rates("with a model", called(folder / f"{MODEL}.bedpe", store, seed, "--model", model))
 
 
 def called(out: Path, store: Path, seed: int, *options: str) -> pd.DataFrame:
@@ -186,7 +185,7 @@ def main() -> None:
     for seed in given.seeds if given.models else []:
         trained = given.models / f"seed{seed}"
         if trained.is_dir():
-            found += with_models(trained, given.folder / f"seed{seed}" / "models", seed)
+            found += with_model(trained, given.folder / f"seed{seed}" / "models", seed)
     table = pd.DataFrame(found)
     text = summary(table)
     with atomic_path(RESULTS / "loop_rates.tsv") as temporary:

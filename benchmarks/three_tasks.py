@@ -33,7 +33,7 @@ TRACKS = ("ATAC", "DNase", "CTCF", "H3K27ac")
 SIGNAL = "CAGE"
 SPLIT = ("--valid-chrom", "chr4", "--test-chrom", "chr5", "--test-chrom", "chr6")
 RATIOS = ("0.001", "0.01")
-DRAWS = 3
+DRAWS = 2
 PRETRAIN_EPOCHS = "8"
 PICTURED = "chr6:5,000,000-7,000,000"
 

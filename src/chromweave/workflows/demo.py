@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..analysis.clustering import ClusterConfig
 from ..analysis.loops import CandidateConfig
 from ..data.build import build
 from ..data.store import RegionStore
@@ -34,8 +33,7 @@ _SIMULATED_TRACKS = ("ATAC", "DNase", "CTCF", "H3K27ac")
 _READ_BY_MODEL = ("ATAC", "DNase")
 _SHOWN = 3_000_000
 _BLOCK = 1_000_000  # a small test set has few blocks of 5 Mb
-# A small model passes single pixels of a loop, where a large one on a deep map passes a whole neighbourhood.
-_FEW_PIXELS = ClusterConfig(min_distance_bins=-1, min_neighbours=0)
+_FDR = 0.2  # one small chromosome: at 0.05 there must be 20 loops above every decoy, or none is called
 
 
 @dataclass(frozen=True)
@@ -336,7 +334,7 @@ def _loops(material: Material, cell_lines: Sequence[CellLineFiles], exclude: Seq
             store=one,
             model=model,
             chroms=[material.test_region.chrom],
-            config=LoopCallConfig(CandidateConfig(pvalue=config.pvalue), _FEW_PIXELS),
+            config=LoopCallConfig.with_model(candidates=CandidateConfig(pvalue=config.pvalue), fdr=_FDR),
         )
     validation = validate_loops(
         calls[store.name],
