@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +14,6 @@ from chromweave.data.graph import (
     robust_frame,
     split_edges,
 )
-from chromweave.data.graph_batches import graph_batch, normalised_adjacency
 from chromweave.errors import ConfigError, DataError
 from chromweave.genome import Assembly
 from tests.fakes_graph import FakeLayer, FakeStore, planted_store
@@ -41,6 +39,7 @@ def test_nodes_are_valid_bins_and_edges_contacts_between_them():
     # contacts 0-2 (4 counts, balanced 4 x 1 x 0.5 = 2) and 0-3 (2 counts, 2 x 1 x 2 = 4); no diagonal
     assert graph.edges.tolist() == [[0, 0], [1, 2]]
     assert graph.counts.tolist() == [4, 2]
+    assert graph.weights.tolist() == [1.0, 0.5, 2.0]
     np.testing.assert_allclose(graph.edge_weight, np.log([3.0, 5.0]), rtol=1e-6)
 
 
@@ -118,32 +117,13 @@ def test_message_validation_and_test_edges_are_disjoint_and_complete(seed):
     assert not isinstance(split.valid, MessageEdges)
 
 
-def test_held_out_edges_cannot_carry_messages():
-    graph = planted_graph()
-    with pytest.raises(TypeError, match="MessageEdges"):
-        normalised_adjacency(graph.n_nodes, split_edges(graph).test)
-
-
-def test_held_out_edges_are_not_in_the_adjacency():
-    graph = planted_graph()
-    split = split_edges(graph)
-    dense = graph_batch(graph, split.message).adjacency.to_dense()
-    assert (dense[split.test.index[0], split.test.index[1]] == 0).all()
-    assert (dense[split.message.index[0], split.message.index[1]] > 0).all()
-
-
-def test_normalised_adjacency_by_hand():
-    # One edge of weight 3 between two of three nodes: degrees with self-loops 4, 4, 1.
-    edges = MessageEdges(torch.tensor([[0], [1]]), torch.tensor([3.0]))
-    dense = normalised_adjacency(3, edges).to_dense()
-    torch.testing.assert_close(dense, torch.tensor([[0.25, 0.75, 0], [0.75, 0.25, 0], [0, 0, 1.0]]))
-
-
 def test_all_edges_carry_their_weights():
     graph = planted_graph(edge_weight="log1p")
     edges = all_edges(graph)
     assert len(edges) == graph.edges.shape[1]
     np.testing.assert_array_equal(edges.weight.numpy(), graph.edge_weight)
+    assert edges.counts is not None
+    np.testing.assert_array_equal(edges.counts.numpy(), graph.counts)
 
 
 @pytest.mark.parametrize(

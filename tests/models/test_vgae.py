@@ -1,4 +1,4 @@
-import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,9 +7,7 @@ import torch
 from chromweave.batch import GraphBatch
 from chromweave.data.graph import MessageEdges
 from chromweave.data.graph_batches import normalised_adjacency
-from chromweave.errors import ConfigError
-from chromweave.models.graph_decoders import InnerProductDecoder
-from chromweave.models.graph_layers import GCNLayer, symmetric_spmm
+from chromweave.errors import ConfigError, ModelError
 from chromweave.models.vgae import VGAE, VGAEConfig
 
 
@@ -29,35 +27,6 @@ def random_graph(n=40, edges=200, features=3, seed=0):
     return batch, message
 
 
-def test_gradient_of_the_symmetric_product_is_torchs_own():
-    batch, _ = random_graph()
-    x = torch.randn(40, 5, requires_grad=True)
-    y = x.detach().clone().requires_grad_()
-    (symmetric_spmm(batch.adjacency, x) ** 3).sum().backward()
-    ((batch.adjacency.to_dense() @ y) ** 3).sum().backward()
-    torch.testing.assert_close(x.grad, y.grad)
-
-
-@pytest.mark.parametrize(("channels_in", "channels_out"), [(3, 8), (8, 3)])
-def test_layer_equals_pytorch_geometrics(channels_in, channels_out):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the oracle's own imports
-        from torch_geometric.nn import GCNConv
-
-        oracle = GCNConv(channels_in, channels_out)
-    batch, message = random_graph(features=channels_in)
-    layer = GCNLayer(channels_in, channels_out)
-    with torch.no_grad():
-        layer.bias.uniform_(-1, 1)
-        oracle.lin.weight.copy_(layer.linear.weight)
-        oracle.bias.copy_(layer.bias)
-    both = torch.cat([message.index, message.index.flip(0)], dim=1)
-    expected = oracle(batch.features, both, message.weight.repeat(2))
-    found = layer(batch.features, batch.adjacency)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
-    assert found.std() > 0.01
-
-
 def test_original_shape():
     model = VGAE(VGAEConfig(features=2))
     shapes = {name: tuple(value.shape) for name, value in model.named_parameters()}
@@ -65,14 +34,6 @@ def test_original_shape():
     assert shapes["mean.linear.weight"] == shapes["log_std.linear.weight"] == (32, 64)
     # BatchNorm 2 + 2; GCN 128 + 64; two GCNs of 2048 + 32
     assert sum(value.numel() for value in model.parameters()) == 4 + 192 + 2 * 2080
-
-
-def test_inner_product_by_hand():
-    batch, _ = random_graph()
-    z = torch.zeros(40, 2)
-    z[0], z[1], z[2] = torch.tensor([1.0, 2.0]), torch.tensor([3.0, -1.0]), torch.tensor([0.5, 0.5])
-    logits = InnerProductDecoder()(z, batch, torch.tensor([[0, 0], [1, 2]]))
-    assert logits.tolist() == [1.0, 1.5]
 
 
 def test_scoring_uses_the_means_and_no_dropout():
@@ -108,6 +69,74 @@ def test_gradients_reach_every_parameter():
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
+ENCODERS = ("gcn", "sage", "gat")
+AWARE = {"decoder": "distance-aware", "likelihood": "negative-binomial", "max_bins": 20}
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_gradients_reach_every_parameter_of_every_encoder(encoder):
+    batch, _ = random_graph()
+    batch = replace(batch, visibility=torch.linspace(-1, 1, 40))
+    model = VGAE(VGAEConfig(features=3, dropout=0.0, encoder=encoder, own=40, **AWARE))
+    with torch.no_grad():  # own latents let the encoder begin at nothing
+        for layer in (model.mean, model.log_std):
+            for parameter in layer.parameters():
+                parameter.normal_(0, 0.3)
+    posterior, pairs = model.encode(batch), torch.randint(0, 40, (2, 60))
+    rate = model.decode(posterior.mean + posterior.log_std.exp(), batch, pairs)
+    model.likelihood.log_prob(torch.ones(60), rate, batch.distance(pairs)).sum().backward()
+    missing = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert missing == []
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_parts_without_edges_between_are_encoded_as_the_whole(encoder):
+    batch, message = random_graph(n=20, edges=60)
+    twice = MessageEdges(torch.cat([message.index, message.index + 20], 1), message.weight.repeat(2))
+    both = GraphBatch(
+        torch.cat([batch.features, torch.randn(20, 3)]),
+        normalised_adjacency(40, twice),
+        torch.arange(40) % 20,
+        torch.arange(40) // 20,
+    )
+    model = VGAE(VGAEConfig(features=3, encoder=encoder, own=40, **AWARE)).eval()
+    assert model.own is not None
+    model.own.place(both.chrom, both.bins)
+    torch.nn.init.normal_(model.mean.bias if encoder != "sage" else model.mean.neighbours.bias)
+    for first in (0, 20):
+        half = slice(first, first + 20)
+        part = GraphBatch(both.features[half], batch.adjacency, both.bins[half], both.chrom[half])
+        torch.testing.assert_close(model.encode(both).mean[half], model.encode(part).mean)
+    assert model.encode(both).mean.std() > 0.05
+
+
+def test_own_latents_begin_alone_and_are_found_by_place():
+    batch, _ = random_graph()
+    model = VGAE(VGAEConfig(features=3, own=40, **AWARE)).eval()
+    torch.testing.assert_close(model.encode(batch).mean, model.own.mean)
+    model.own.place(torch.zeros(40, dtype=torch.int64), torch.arange(40) + 5)
+    graph = replace(batch, bins=torch.arange(40) + 5)
+    torch.testing.assert_close(model.encode(graph).mean, model.own.mean)
+
+
+def test_bins_without_latents_of_their_own_are_refused():
+    batch, _ = random_graph()
+    model = VGAE(VGAEConfig(features=3, own=40, **AWARE)).eval()
+    with pytest.raises(ModelError, match="none for 3 of these"):
+        model.encode(replace(batch, bins=torch.arange(40) + 3))
+    with pytest.raises(ModelError, match="none for 40 of these"):
+        model.encode(replace(batch, chrom=torch.ones(40, dtype=torch.int64)))
+
+
+def test_one_node_without_an_edge_is_encoded():
+    edges = MessageEdges(torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0))
+    zero = torch.zeros(1, dtype=torch.int64)
+    batch = GraphBatch(torch.ones(1, 3), normalised_adjacency(1, edges), zero, zero)
+    for encoder in ENCODERS:
+        mean = VGAE(VGAEConfig(features=3, encoder=encoder)).eval().encode(batch).mean
+        assert torch.isfinite(mean).all()
+
+
 def test_refit_norm_puts_another_cell_line_in_its_own_frame():
     batch, _ = random_graph()
     model = VGAE(VGAEConfig(features=3)).eval()
@@ -118,7 +147,18 @@ def test_refit_norm_puts_another_cell_line_in_its_own_frame():
     torch.testing.assert_close(frame.std(0), torch.ones(3), atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("changes", [{"features": 0}, {"latent": 0}, {"dropout": 1.0}, {"dropout": -0.1}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"features": 0},
+        {"latent": 0},
+        {"dropout": 1.0},
+        {"dropout": -0.1},
+        {"own": -1},
+        {"decoder": "distance-aware"},
+        {"likelihood": "negative-binomial"},
+    ],
+)
 def test_impossible_shapes(changes):
     with pytest.raises(ConfigError):
         VGAEConfig(**{"features": 2, **changes})

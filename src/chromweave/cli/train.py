@@ -378,6 +378,7 @@ def graph_train(
         list[str] | None, typer.Option(help="Track that is a node feature; repeat for several. Default: all.")
     ] = None,
     max_distance: Annotated[int, typer.Option(help="Longest edge, bp.")] = 5_000_000,
+    weight: Annotated[str | None, typer.Option(help="Balancing weights. Default: the store's.")] = None,
     edge_weight: Annotated[
         Literal["binary", "log1p"], typer.Option(help="binary is the original's.")
     ] = "binary",
@@ -385,14 +386,51 @@ def graph_train(
         Literal["robust", "raw"],
         typer.Option(help="Features standardised per cell line, or left to BatchNorm as in the original."),
     ] = "robust",
-    epochs: Annotated[int, typer.Option(help="At the most.")] = 300,
-    patience: Annotated[int, typer.Option(help="Epochs without a better validation AUC.")] = 20,
-    learning_rate: Annotated[float, typer.Option(help="Adam's.")] = 1e-2,
+    preset: Annotated[
+        Literal["vgae-original", "distance-aware"],
+        typer.Option(help="Where settings come from that are not given."),
+    ] = "vgae-original",
+    encoder: Annotated[
+        Literal["gcn", "sage", "gat"] | None, typer.Option(help="Layers messages pass through.")
+    ] = None,
+    decoder: Annotated[
+        Literal["inner-product", "distance-aware"] | None,
+        typer.Option(help="distance-aware takes distance and visibility out of the latents."),
+    ] = None,
+    likelihood: Annotated[
+        Literal["bernoulli", "poisson", "negative-binomial"] | None,
+        typer.Option(help="Contact or none, or how many."),
+    ] = None,
+    hidden: Annotated[int | None, typer.Option(help="Channels of the first layer.")] = None,
+    latent: Annotated[int | None, typer.Option(help="Dimensions of the embedding.")] = None,
+    own: Annotated[
+        bool | None, typer.Option("--own/--no-own", help="Bins have latents of their own, besides features.")
+    ] = None,
+    structure: Annotated[
+        int | None, typer.Option(help="Components of the map itself that are node features, too.")
+    ] = None,
+    smoothness: Annotated[
+        float | None, typer.Option(help="How much neighbouring bins resemble each other beforehand.")
+    ] = None,
+    noise: Annotated[
+        bool | None, typer.Option("--noise/--no-noise", help="Draw latents while training.")
+    ] = None,
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Balancing weights as offsets, instead of visibilities.")
+    ] = False,
+    by_chromosome: Annotated[
+        bool, typer.Option("--by-chromosome", help="A batch per chromosome: less memory, the same step.")
+    ] = False,
+    epochs: Annotated[int | None, typer.Option(help="At the most. [default: the preset's]")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Epochs without a better validation. [default: the preset's]")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Adam's. [default: the preset's]")] = None,
     repeats: Annotated[int, typer.Option(help="Trainings with consecutive seeds.")] = 1,
     seed: JobSeed = 0,
     resume: ResumeOption = False,
 ) -> None:
-    """Train the variational graph autoencoder; held-out edges are scored beside the trivial rows."""
+    """Train a graph autoencoder; held-out edges are scored beside the trivial rows."""
     from ..evaluation.edges import summarise_scores
     from ..workflows import graph as workflow
 
@@ -403,8 +441,21 @@ def graph_train(
         chroms=chrom or None,
         features=feature or None,
         max_distance=max_distance,
+        weight=weight,
         edge_weight=edge_weight,
         frame=frame,
+        preset=preset,
+        encoder=encoder,
+        decoder=decoder,
+        likelihood=likelihood,
+        hidden=hidden,
+        latent=latent,
+        own=own,
+        structure=structure,
+        smoothness=smoothness,
+        noise=noise,
+        balance=balance,
+        by_chromosome=by_chromosome,
         epochs=epochs,
         patience=patience,
         learning_rate=learning_rate,
@@ -417,6 +468,8 @@ def graph_train(
     auc = summary[summary["metric"] == "auc"]
     for method, rows in auc.groupby("method", sort=False):
         shown[f"auc_{method}"] = {row["sampling"]: float(row["mean"]) for _, row in rows.iterrows()}
+    counts = summary[summary["metric"] == "negative binomial"]
+    shown |= {f"log_likelihood_{row['method']}": float(row["mean"]) for _, row in counts.iterrows()}
     context.obj.show(shown)
 
 

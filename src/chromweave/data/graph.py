@@ -315,6 +315,8 @@ def robust_frame(features: np.ndarray) -> np.ndarray:
     A column whose quartiles are equal (a sparse peak track) is divided by its standard deviation instead, a
     constant one is 0. Missing values become the median, 0. float32 (nodes, features).
     """
+    if features.shape[1] == 0:
+        return features.astype(np.float32)
     low, centre, high = np.nanquantile(features, [0.25, 0.5, 0.75], axis=0)
     scale = (high - low) / 1.349  # of a normal distribution
     scale = np.where(scale > 0, scale, np.nanstd(features, axis=0))

@@ -83,7 +83,7 @@ class GraphParts:
         for k, batch in enumerate(self.batches):
             own, counts = self._within(k, message)
             if own.shape[1]:
-                others = _others(batch.bins.numpy(), own, self.max_bins)
+                others = _others(batch, own, self.max_bins)
                 found.append((batch, own, counts, others))
         share = len(found) / sum(own.shape[1] + others.shape[1] for _, own, _, others in found)
         return [
@@ -110,9 +110,11 @@ class GraphParts:
         return np.ascontiguousarray(index[:, own] - self.starts[part]), edges.counts[torch.from_numpy(own)]
 
 
-def _others(bins: np.ndarray, message: np.ndarray, max_bins: int) -> np.ndarray:
+def _others(batch: GraphBatch, message: np.ndarray, max_bins: int) -> np.ndarray:
     """Pairs within range that are no message edge."""
-    pairs = pairs_in_range(bins, max_bins)
+    bins, chrom = batch.bins.numpy().astype(np.int64), batch.chrom.numpy().astype(np.int64)
+    stride = bins.max(initial=0) + max_bins + 1  # no chromosome is in range of another
+    pairs = pairs_in_range(chrom * stride + bins, max_bins)
     taken = np.zeros(pairs.shape[1], dtype=bool)
     n = len(bins)
     taken[np.searchsorted(pairs[0] * n + pairs[1], message[0] * n + message[1])] = True

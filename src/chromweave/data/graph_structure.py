@@ -75,7 +75,7 @@ def visibility(graph: ChromatinGraph, edges: MessageEdges) -> np.ndarray:
 
 
 def pairs_in_range(bins: np.ndarray, max_bins: int) -> np.ndarray:
-    """All pairs of nodes i < j of one chromosome at most `max_bins` apart; int64 (2, pairs), sorted."""
+    """All pairs of nodes i < j at most `max_bins` apart, of nodes sorted by bin; int64 (2, pairs), sorted."""
     nodes = np.arange(len(bins))
     lengths = np.searchsorted(bins, bins + max_bins, side="right") - nodes - 1
     first = np.repeat(nodes, lengths)

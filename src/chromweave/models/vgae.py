@@ -74,13 +74,6 @@ class VGAEConfig:
             raise ConfigError("features, hidden and latent must be at least 1.")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout is {self.dropout}; 0 <= dropout < 1 must hold.")
-        for name, allowed in (
-            ("encoder", tuple(LAYERS)),
-            ("decoder", ("inner-product", "distance-aware")),
-            ("likelihood", tuple(LIKELIHOODS)),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ConfigError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}.")
         if self.own < 0:
             raise ConfigError(f"own must not be negative, but is {self.own}.")
         asks = self.decoder == "distance-aware" or self.likelihood == "negative-binomial"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from ..data.graph import GraphConfig
 from ..errors import ConfigError
-from ..models.vgae import VGAEConfig
+from ..models.vgae import Decoder, Encoder, Family, VGAEConfig
 from ..training.engine import FitConfig
 
 __all__ = ["DISTANCE_AWARE", "PRESET", "PRESETS", "GraphTrainConfig", "preset_settings"]
@@ -52,6 +52,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """Settings by name: the original, and what predicts held-out contacts best."""
+
+_NAMES: Mapping[str, Any] = {"encoder": Encoder, "decoder": Decoder, "likelihood": Family}
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def preset_settings(preset: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        There is no such preset, or it has no such setting.
+        There is no such preset, it has no such setting, or a setting has a name that nothing has.
     """
     if preset not in PRESETS:
         raise ConfigError(f"no preset {preset!r}; there are {', '.join(PRESETS)}.")
@@ -133,4 +135,8 @@ def preset_settings(preset: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     unknown = sorted(set(given) - set(PRESETS[preset]))
     if unknown:
         raise ConfigError(f"a preset has no {', '.join(unknown)}; it has {', '.join(PRESETS[preset])}.")
-    return {**PRESETS[preset], **given}
+    settings = {**PRESETS[preset], **given}
+    for name, kinds in _NAMES.items():
+        if settings[name] not in get_args(kinds):
+            raise ConfigError(f"{name} must be {' or '.join(get_args(kinds))}, not {settings[name]!r}.")
+    return settings
