@@ -5,7 +5,12 @@ import pytest
 import torch
 
 from chromweave.batch import GraphBatch
-from chromweave.models.graph_decoders import DistanceAwareDecoder, DistanceCurve, InnerProductDecoder
+from chromweave.models.graph_decoders import (
+    DistanceAwareDecoder,
+    DistanceCurve,
+    InnerProductDecoder,
+    inner_products,
+)
 
 
 def graph(bins, **known):
@@ -25,6 +30,18 @@ PAIRS = torch.tensor([[0, 0, 1], [1, 2, 2]])
 
 def test_inner_product_by_hand():
     assert InnerProductDecoder()(Z, graph([0, 1, 2]), PAIRS).tolist() == [1.0, 1.5, 1.0]
+
+
+def test_inner_products_and_gradients_are_torchs_own():
+    z = torch.randn(50, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    pairs = torch.randint(50, (2, 9000), generator=torch.Generator().manual_seed(1))  # more than two chunks
+    ours, plain = z.clone().requires_grad_(), z.clone().requires_grad_()
+    found, expected = inner_products(ours, pairs), (plain[pairs[0]] * plain[pairs[1]]).sum(1)
+    torch.testing.assert_close(found, expected)
+    found.square().sum().backward()
+    expected.square().sum().backward()
+    torch.testing.assert_close(ours.grad, plain.grad)
+    assert inner_products(z, pairs[:, :0]).shape == (0,)
 
 
 def test_distance_aware_by_hand():

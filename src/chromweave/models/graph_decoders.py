@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -10,17 +11,39 @@ from torch import Tensor, nn
 
 from ..batch import GraphBatch
 
-__all__ = ["DistanceAwareDecoder", "DistanceCurve", "InnerProductDecoder"]
+__all__ = ["DistanceAwareDecoder", "DistanceCurve", "InnerProductDecoder", "inner_products"]
 
 _KNOTS = 16
+_CHUNK = 4096  # pairs whose two ends are gathered at once
 _BEYOND = 50.0  # below anything within range, and far from where exp underflows to the same number
+
+
+class _InnerProducts(torch.autograd.Function):
+    """z_i . z_j of every pair, few at a time: gathered rows stay in the cache, and none is kept."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        ctx.save_for_backward(z, first, second)
+        parts = zip(first.split(_CHUNK), second.split(_CHUNK), strict=True)
+        return torch.cat([(z.index_select(0, i) * z.index_select(0, j)).sum(dim=1) for i, j in parts])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        z, first, second = ctx.saved_tensors
+        of_first, of_second = torch.zeros_like(z), torch.zeros_like(z)
+        parts = (part.split(_CHUNK) for part in (first, second, gradients[0][:, None]))
+        for i, j, weight in zip(*parts, strict=True):
+            of_first.index_add_(0, i, z.index_select(0, j) * weight)
+            of_second.index_add_(0, j, z.index_select(0, i) * weight)
+        return of_first + of_second, None, None
 
 
 def inner_products(
     z: Float[Tensor, "nodes latent"], pairs: Int[Tensor, "2 pairs"]
 ) -> Float[Tensor, " pairs"]:
     """z_i . z_j of every pair."""
-    return (z.index_select(0, pairs[0]) * z.index_select(0, pairs[1])).sum(dim=1)
+    products: Tensor = _InnerProducts.apply(z, pairs[0], pairs[1])  # type: ignore[no-untyped-call]
+    return products
 
 
 class InnerProductDecoder(nn.Module):

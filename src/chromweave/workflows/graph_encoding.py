@@ -24,6 +24,7 @@ from ..models.vgae import VGAE, VGAEConfig
 from ..progress import notify
 from ..provenance import describe_process
 from ..training.checkpoint import WEIGHTS, LoadedModel, load_model
+from .graph_latents import LatentsConfig, learn_latents
 from .graph_training import KIND
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ def encode(
     """Encode a store with a trained model, its own or another cell line's, and write an AnnData.
 
     The final encoding passes messages along every contact; no score is computed from it but the silhouette.
+    Where the model's bins have latents of their own, those of its own store are written as they were trained,
+    from message edges; another store's are learned from its contacts, all else of the model as it is
+    (:func:`chromweave.workflows.graph_latents.learn_latents`).
 
     Parameters
     ----------
@@ -81,6 +85,8 @@ def encode(
 
     Raises
     ------
+    ConfigError
+        The model reads no track, and none is named to phase by.
     ModelError
         The folder holds no such model, or the store is of another assembly.
     DataError
@@ -97,9 +103,13 @@ def encode(
     settings = _graph_config(loaded, Path(model))
     if chroms:
         settings = replace(settings, chroms=tuple(opened.assembly.require(c) for c in chroms))
+    if not (phase_by or settings.features):
+        raise ConfigError(f"{model}: reads no track; name one of the store's that is high in A (phase_by).")
     graph = build_graph(opened, settings)
+    loaded = _at_home(loaded, opened, graph, seed)
     latent = _latent(loaded, graph, refit_norm=refit_norm)
-    bins = _with_compartments(graph, opened, phase_by or settings.features[0])
+    phase_by = phase_by or settings.features[0]
+    bins = _with_compartments(graph, opened, phase_by)
     apart = _silhouette(latent, bins, seed)
     embedding = Embedding(
         bins=bins,
@@ -108,7 +118,7 @@ def encode(
         provenance={
             **_origin(model, opened, graph),
             "refit_norm": refit_norm,
-            "phase_by": phase_by or settings.features[0],
+            "phase_by": phase_by,
             "silhouette": asdict(apart) if apart else None,
             "seed": seed,
         },
@@ -120,6 +130,23 @@ def encode(
             f"(shifted labels {apart.expected:.3f}, p = {apart.pvalue:.3g})"
         )
     return embedding
+
+
+def _at_home(loaded: LoadedModel, store: RegionStore, graph: ChromatinGraph, seed: int) -> LoadedModel:
+    """The model itself, or where bins have latents of their own, one that has them for this store's bins."""
+    network, origin = loaded.network, loaded.description
+    assert isinstance(network, VGAE)
+    if network.own is None:
+        return loaded
+    trained_on = tuple(origin.data["chroms"])
+    if store.manifest_sha256 == origin.provenance.get("store_sha256") and graph.config.chroms == trained_on:
+        return loaded
+    notify(f"{store.name}: learning latents of its own bins, with all else of the model as it is")
+    config = LatentsConfig(
+        smoothness=float(origin.provenance.get("smoothness", 0.0)),
+        balance=bool(origin.provenance.get("balance", False)),
+    )
+    return replace(loaded, network=learn_latents(network, trained_on, graph, config, seed=seed))
 
 
 def _latent(loaded: LoadedModel, graph: ChromatinGraph, *, refit_norm: bool) -> np.ndarray:

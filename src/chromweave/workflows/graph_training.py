@@ -426,6 +426,8 @@ def _save(
             **describe_process(),
             "seed": seed,
             "preset": settings.preset,
+            "smoothness": settings.smoothness,
+            "balance": settings.balance,
             "trained_on": store.name,
             "store_sha256": store.manifest_sha256,
             "test": {f"{row.sampling} {row.metric}": float(row.value) for row in first.itertuples()},
