@@ -152,8 +152,9 @@ def test_an_unbalanced_map_is_balanced_first(place, tmp_path, drawn, name):
 
 def test_a_hic_file_without_weights_is_built_into_a_store(place, tmp_path):
     path = tmp_path / "m.hic"
-    with hictkpy.hic.FileWriter(path, dict(PLACES.chromosomes), [RESOLUTION], assembly="places") as writer:
-        writer.add_pixels(pd.DataFrame({"bin1_id": [1, 2], "bin2_id": [3, 3], "count": [4.0, 5.0]}))
+    writer = hictkpy.hic.FileWriter(path, dict(PLACES.chromosomes), [RESOLUTION], assembly="places")
+    writer.add_pixels(pd.DataFrame({"bin1_id": [1, 2], "bin2_id": [3, 3], "count": [4.0, 5.0]}))
+    writer.finalize()
     with pytest.raises(WeightError, match=r"m\.hic: .* was measured, build a store with it") as caught:
         picture_of_prediction(
             tmp_path / "a.png", predicted=path, store=place / "tracks.store", region="chr1:0-9,000"

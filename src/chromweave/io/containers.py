@@ -76,8 +76,8 @@ def _why_not(file: str) -> str:
 def contents_of(path: str, container: Container) -> tuple[dict[str, int], tuple[int, ...]]:
     """Chromosome lengths and resolutions of a file."""
     if container == "cool":
-        with hictkpy.File(path) as single:
-            resolution = single.resolution() or 0
-            return dict(single.chromosomes()), (int(resolution),) if resolution else ()
-    with hictkpy.MultiResFile(path) as several:
-        return dict(several.chromosomes()), tuple(sorted(int(r) for r in several.resolutions()))
+        single = hictkpy.File(path)
+        resolution = single.resolution() or 0
+        return dict(single.chromosomes()), (int(resolution),) if resolution else ()
+    several = hictkpy.MultiResFile(path)
+    return dict(several.chromosomes()), tuple(sorted(int(r) for r in several.resolutions()))
