@@ -44,8 +44,8 @@ chromweave evaluate $OUT/evaluation --model $OUT/loop-model --store $OUT/K562.st
 chromweave evaluate $OUT/evaluation-from-scratch --model $OUT/loop-model-from-scratch --store $OUT/K562.store \
     --windows $OUT/windows/loops.parquet --block 1000000
 
-chromweave loops call $OUT/K562.loops.bedpe --model $OUT/loop-model --store $OUT/K562.store --chrom chr22 \
-    --pvalue 0.001 --min-neighbours 0 --no-fdr
+chromweave loops call $OUT/K562.loops.bedpe --model $OUT/loop-model --store $OUT/K562.store
+chromweave loops call $OUT/K562.map-alone.bedpe --store $OUT/K562.store
 chromweave loops validate $OUT/K562.loops.bedpe $K/K562.CTCF_ChIA-PET.bedpe --store $OUT/K562.store \
     --exclude chr22:19000000-23300000
 chromweave loops validate $OUT/K562.loops.bedpe $K/K562.RAD21_ChIA-PET.washu.txt --store $OUT/K562.store \
@@ -54,6 +54,10 @@ chromweave loops validate $OUT/K562.loops.bedpe $K/K562.CTCF_ChIA-PET.bedpe --st
     --exclude chr22:0-44938000
 chromweave loops validate $OUT/K562.loops.bedpe $K/K562.RAD21_ChIA-PET.washu.txt --store $OUT/K562.store \
     --exclude chr22:0-44938000
+chromweave loops validate $OUT/K562.map-alone.bedpe $K/K562.CTCF_ChIA-PET.bedpe --store $OUT/K562.store \
+    --exclude chr22:19000000-23300000
+chromweave loops validate $OUT/K562.map-alone.bedpe $K/K562.RAD21_ChIA-PET.washu.txt --store $OUT/K562.store \
+    --exclude chr22:19000000-23300000
 
 python -c "
 from chromweave.genome import Assembly
