@@ -1,6 +1,7 @@
 """Does the false discovery rate hold, and what is found at it? Loops called where all loops are known.
 
     python -m benchmarks.loop_rates --folder DIR [--peers VENV] [--models DIR] [--seeds 0 1 ... 9]
+        [--peer-seeds 0 1 2]
 
 For each seed a genome of its own (``simulate --preset small``, one cell line); loops are called on chr5 and
 chr6 from the map alone, with residual decoys and with permuted pixels, with ``--peers`` by chromosight and
@@ -151,14 +152,14 @@ def summary(table: pd.DataFrame) -> str:
     lines = []
     for line, rows in table.groupby("line", sort=False):
         where = "A, maps alone" if line == "A" else "C, whose training chromosomes models have seen"
-        lines += ["", f"### {rows['seed'].nunique()} genomes, line {where}", ""]
-        heads = ("calls", *_SHOWN.values())
+        lines += ["", f"### Line {where}", ""]
+        heads = ("genomes", "calls", *_SHOWN.values())
         lines += [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
         for method, of in rows.groupby("method", sort=False):
             cells = [
                 mean_of(of[name]) for name in ("false", "false_at_no_pair", "recall", "recall_at_5_false")
             ]
-            lines.append(f"| {method} | {of['calls'].mean():.0f} | {' | '.join(cells)} |")
+            lines.append(f"| {method} | {len(of)} | {of['calls'].mean():.0f} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -178,10 +179,19 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, help="virtual environment with chromosight and cooltools")
     parser.add_argument("--models", type=Path, help="folder of benchmarks.three_tasks")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
+    parser.add_argument(
+        "--peer-seeds",
+        type=int,
+        nargs="+",
+        default=[0, 1, 2],
+        help="genomes that others call on, minutes each",
+    )
     given = parser.parse_args()
     found: list[dict[str, object]] = []
     for seed in given.seeds:
-        found += from_maps(given.folder / f"seed{seed}", seed, given.peers)
+        found += from_maps(
+            given.folder / f"seed{seed}", seed, given.peers if seed in given.peer_seeds else None
+        )
     for seed in given.seeds if given.models else []:
         trained = given.models / f"seed{seed}"
         if trained.is_dir():
