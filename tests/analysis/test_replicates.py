@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chromweave.analysis.replicates import false_discovery_qvalues, replicate_pvalues, with_replicates
+from chromweave.analysis.replicates import (
+    false_discovery_qvalues,
+    replicate_calls,
+    replicate_pvalues,
+    with_replicates,
+)
 from chromweave.errors import ConfigError, DataError
 
 NAN = float("nan")
@@ -78,6 +83,44 @@ def test_noisier_compartments_have_their_own_null():
     pooled = [one.drop(columns="compartment_first") for one in null]
     blind = with_replicates(table(distance, calls).drop(columns="compartment_first"), pooled)
     assert not blind["shifted"].any()
+
+
+def two_chromosomes(first, second):
+    return pd.concat([table(first), table(second).assign(chrom="chr2")], ignore_index=True)
+
+
+def test_too_few_far_bins_are_never_called():
+    """100 tests against 100 distances at 5 %: p is at least 1 / 101, so k >= 100 / (0.05 x 101) = 19.8."""
+    null = table(np.linspace(0, 1, 100))
+    for far, called in ((19, 0), (20, 20)):
+        found = with_replicates(table(np.concatenate([np.full(far, 9.0), np.zeros(100 - far)])), [null])
+        assert found["shifted"].sum() == called
+
+
+def test_replicates_are_called_beside_other_chromosomes():
+    # chr1 lies beyond all of chr2, so that its 100 bins are called; chr2 lies within chr1.
+    noisy, quiet = np.linspace(2, 3, 100), np.linspace(0, 1, 100)
+    assert replicate_calls([two_chromosomes(noisy, quiet)]) == 0.5
+    # A pair whose chr2 is as noisy is a null for chr1's; its own chr2 is not beyond the other pair's chr1.
+    assert replicate_calls([two_chromosomes(noisy, quiet), two_chromosomes(quiet, noisy)]) == 0
+
+
+def test_masked_bins_of_replicates_are_no_tests():
+    first = np.where(np.arange(100) < 50, NAN, np.linspace(2, 3, 100))
+    assert replicate_calls([two_chromosomes(first, np.linspace(0, 1, 100))]) == pytest.approx(50 / 150)
+
+
+@given(seed=st.integers(0, 500))
+@settings(max_examples=15, deadline=None)
+def test_replicates_of_one_noise_are_hardly_called(seed):
+    rng = np.random.default_rng(seed)
+    assert replicate_calls([two_chromosomes(rng.random(300), rng.random(300)) for _ in range(2)]) < 0.02
+
+
+def test_one_chromosome_cannot_say():
+    assert np.isnan(replicate_calls([table([0.1, 0.2])]))
+    with pytest.raises(DataError, match="a null needs a replicate"):
+        replicate_calls([])
 
 
 def test_no_null():

@@ -94,6 +94,7 @@ def test_replicates_are_the_null(files, tmp_path, second, replicates):
     assert set(range(120, 150)) <= called
     assert len(called) < 40
     assert found.summary["beyond_replicates"] == len(called)
+    assert "replicates_called" not in found.summary  # a single chromosome
     assert 0 < found.summary["replicates_mean"] < 0.05
     by = found.by_compartment.set_index(["compartment", "distance"])
     assert (by["replicates_mean"].loc[:, "cosine"] < 0.05).all()
@@ -131,6 +132,34 @@ def test_a_replicate_that_is_the_first_again_makes_everything_shift(files, tmp_p
     )  # fmt: skip
     assert found.summary["replicates_mean"] == pytest.approx(0, abs=1e-9)
     assert found.distances["shifted"].sum() > 290
+
+
+def on_two_chromosomes(one):
+    """The same, its last 150 bins on a chromosome of their own."""
+    bins = one.bins.copy()
+    bins.loc[150:, "chrom"] = "chr2"
+    bins.loc[150:, ["start", "end"]] -= 150_000
+    sizes = {"chr1": 150_000, "chr2": 150_000}
+    return replace(one, bins=bins, provenance={**one.provenance, "chrom_sizes": sizes})
+
+
+def test_chromosomes_of_unlike_noise_are_told_of(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("chromweave.workflows.graph_comparison.notify", said.append)
+    made = {"first": embedding(0), "second": embedding(1, shifted=True), "replicate": embedding(2)}
+    noisy = made["replicate"].latent.copy()
+    noisy[:149] += np.random.default_rng(0).normal(0, 3, (149, 6))
+    files = {name: tmp_path / f"{name}.h5ad" for name in ("first", "second", "replicate", "noisy")}
+    for name, one in {**made, "noisy": replace(made["replicate"], latent=noisy)}.items():
+        write_embedding(files[name], on_two_chromosomes(one))
+    settings = {"first": files["first"], "second": files["second"], "permutations": 9}
+    warning = "of bins would be called between replicates, each chromosome beside the others"
+    calm = compare(tmp_path / "calm", replicates=[files["replicate"]], **settings)
+    assert calm.summary["replicates_called"] < 0.02
+    assert not any(warning in line for line in said)
+    wild = compare(tmp_path / "wild", replicates=[files["noisy"]], **settings)
+    assert 0.3 < wild.summary["replicates_called"] < 0.5
+    assert any(warning in line for line in said)
 
 
 def test_a_null_too_small_to_call_anything_says_so(files, tmp_path, monkeypatch):

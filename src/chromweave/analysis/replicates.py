@@ -12,8 +12,9 @@ from ..errors import ConfigError, DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["false_discovery_qvalues", "replicate_pvalues", "with_replicates"]
+__all__ = ["false_discovery_qvalues", "replicate_calls", "replicate_pvalues", "with_replicates"]
 
+_NO_REPLICATE = "a null needs a replicate; give another encoding of the first condition."
 _FEWEST = 20  # distances of replicates in a compartment, for it to be a null of its own
 
 
@@ -75,8 +76,11 @@ def with_replicates(
     """Add to each bin what replicates say of its distance.
 
     A bin is compared with all bins of its compartment (in the first condition) in every pair of replicates,
-    as some compartments are noisier than others. The least p-value there can be is 1 / (1 + distances), so
-    that a small map with few replicates may have no shifted bin, however far some lie apart.
+    as some compartments are noisier than others, and of all chromosomes, as the null must be fine enough: the
+    least p-value there can be is 1 / (1 + distances). Of m bins, k are called at `fdr` only if their p-values
+    are at most k x fdr / m; with the least p-value that takes k >= m / (fdr x (1 + distances)), about
+    m / distances x 20 at 5 %. A few bins that shift, with one pair of replicates, are therefore never
+    called, however far apart they lie.
 
     Parameters
     ----------
@@ -106,13 +110,53 @@ def with_replicates(
     if not 0 < fdr < 1:
         raise ConfigError(f"fdr must lie between 0 and 1, not at {fdr:g}.")
     if not nulls:
-        raise DataError("a null needs a replicate; give another encoding of the first condition.")
+        raise DataError(_NO_REPLICATE)
     replicates = pd.concat(list(nulls), ignore_index=True)
     pvalue = replicate_pvalues(
         distances[distance].to_numpy(), replicates[distance].to_numpy(), _kind(distances), _kind(replicates)
     )
     qvalue = false_discovery_qvalues(pvalue)
     return distances.assign(pvalue=pvalue, qvalue=qvalue, shifted=np.nan_to_num(qvalue, nan=1.0) <= fdr)
+
+
+def replicate_calls(nulls: Sequence[pd.DataFrame], *, distance: str = "cosine", fdr: float = 0.05) -> float:
+    """Share of bins that :func:`with_replicates` would call between replicates, who should have none.
+
+    A distance is no test of the null it is part of, so that each chromosome's are called with those of the
+    other chromosomes. A share of `fdr` or more says that noise differs along the genome, and that calls
+    between conditions are not at their rate.
+
+    Parameters
+    ----------
+    nulls, distance, fdr
+        As for :func:`with_replicates`.
+
+    Returns
+    -------
+    float
+        Over all pairs of replicates and all chromosomes; NaN with a single chromosome.
+
+    Raises
+    ------
+    ConfigError
+        `fdr` is out of range.
+    DataError
+        There is no null, or no bin in common.
+    """
+    import pandas as pd
+
+    if not nulls:
+        raise DataError(_NO_REPLICATE)
+    called, tested = 0, 0
+    for chrom in pd.concat([one["chrom"] for one in nulls]).unique():
+        others = [one[one["chrom"] != chrom] for one in nulls]
+        if not any(map(len, others)):
+            return float("nan")
+        for one in nulls:
+            found = with_replicates(one[one["chrom"] == chrom], others, distance=distance, fdr=fdr)
+            called += int(found["shifted"].sum())
+            tested += int(found["pvalue"].notna().sum())
+    return called / tested if tested else float("nan")
 
 
 def _kind(distances: pd.DataFrame) -> np.ndarray:

@@ -8,6 +8,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..analysis.alignment import Alignment, align, one_encoder
 from ..analysis.compare import (
     DISTANCES,
@@ -16,7 +18,7 @@ from ..analysis.compare import (
     summarise_distances,
     switch_table,
 )
-from ..analysis.replicates import with_replicates
+from ..analysis.replicates import replicate_calls, with_replicates
 from ..errors import ConfigError, DataError
 from ..genome import Assembly
 from ..io.export import Embedding, read_embedding, write_bedgraph, write_bigwig, write_table
@@ -60,7 +62,9 @@ class Comparison:
     alignment
         How the two came into one frame.
     summary
-        A few figures, and `frame`, the alignment in words.
+        A few figures, and `frame`, the alignment in words. With replicates `beyond_replicates`, the shifted
+        bins, and on several chromosomes `replicates_called`, the share of bins that would be called between
+        replicates (:func:`chromweave.analysis.replicates.replicate_calls`).
     """
 
     distances: pd.DataFrame
@@ -124,7 +128,7 @@ def compare(
     if others:
         nulls = [bin_distances(one, align(one, other).second) for one, other in combinations([a, *others], 2)]
         distances = with_replicates(distances, nulls, fdr=fdr)
-        summary |= _against(distances, nulls)
+        summary |= _against(distances, nulls, fdr)
         by_compartment = _beside_replicates(by_compartment, nulls) if called else by_compartment
         if not distances["shifted"].any():
             notify(
@@ -162,15 +166,22 @@ def _require_like_frames(first: Embedding, second: Embedding, replicates: Mappin
             )
 
 
-def _against(distances: pd.DataFrame, nulls: Sequence[pd.DataFrame]) -> dict[str, float]:
+def _against(distances: pd.DataFrame, nulls: Sequence[pd.DataFrame], fdr: float) -> dict[str, float]:
     import pandas as pd
 
     between = pd.concat(list(nulls))["cosine"].dropna()
-    return {
+    found = {
         "replicates_mean": float(between.mean()),
         "replicates_median": float(between.median()),
         "beyond_replicates": float(distances["shifted"].sum()),
     }
+    among = replicate_calls(nulls, fdr=fdr)
+    if among > fdr:
+        notify(
+            f"{among:.1%} of bins would be called between replicates, each chromosome beside the others: "
+            "their noise differs, and the shifted bins are not at the rate asked for."
+        )
+    return found if np.isnan(among) else {**found, "replicates_called": among}
 
 
 def _no_compartments() -> pd.DataFrame:
