@@ -85,6 +85,12 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--data", type=Path, help="folder of the data sets")
     given = parser.parse_args()
+    # First, for a child's peak memory is never told below what this process held when it started the child.
+    cost = (
+        without_model(given.data / "k562_chr22_hg38" / "K562.chr22.mcool", given.folder)
+        if given.data
+        else None
+    )
     run = model(given.folder, given.preset)
     found = rate(run, RegionStore.open(given.folder / "A.store"), given.candidates, given.batch_size)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else processor()
@@ -97,8 +103,7 @@ def main() -> None:
         **describe_process(), "device": device, "threads": torch.get_num_threads(),
         "load_average": os.getloadavg()[0], "preset": given.preset, "candidates_per_second": found,
     }  # fmt: skip
-    if given.data:
-        cost = without_model(given.data / "k562_chr22_hg38" / "K562.chr22.mcool", given.folder)
+    if cost is not None:
         result |= {"k562_chr22_5kb_seconds": cost.seconds, "k562_chr22_5kb_megabytes": cost.megabytes}
         lines.append(
             f"| K562 chr22, 5 kb, no model | {cost.seconds:.1f} s of processor, {cost.megabytes:,.0f} MB |"
