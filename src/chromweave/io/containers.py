@@ -6,6 +6,7 @@ from typing import Literal
 
 import h5py
 import hictkpy
+import numpy as np
 
 from ..errors import FileFormatError
 from ..genome import summarise
@@ -80,4 +81,4 @@ def contents_of(path: str, container: Container) -> tuple[dict[str, int], tuple[
         resolution = single.resolution() or 0
         return dict(single.chromosomes()), (int(resolution),) if resolution else ()
     several = hictkpy.MultiResFile(path)
-    return dict(several.chromosomes()), tuple(sorted(int(r) for r in several.resolutions()))
+    return dict(several.chromosomes()), tuple(sorted(np.asarray(several.resolutions(), np.int64).tolist()))

@@ -24,14 +24,14 @@ class _InnerProducts(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, first: Tensor, second: Tensor) -> Tensor:
         ctx.save_for_backward(z, first, second)
-        parts = zip(first.split(_CHUNK), second.split(_CHUNK), strict=True)
+        parts = zip(torch.split(first, _CHUNK), torch.split(second, _CHUNK), strict=True)
         return torch.cat([(z.index_select(0, i) * z.index_select(0, j)).sum(dim=1) for i, j in parts])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         z, first, second = ctx.saved_tensors
         of_first, of_second = torch.zeros_like(z), torch.zeros_like(z)
-        parts = (part.split(_CHUNK) for part in (first, second, gradients[0][:, None]))
+        parts = (torch.split(part, _CHUNK) for part in (first, second, gradients[0][:, None]))
         for i, j, weight in zip(*parts, strict=True):
             of_first.index_add_(0, i, z.index_select(0, j) * weight)
             of_second.index_add_(0, j, z.index_select(0, i) * weight)
