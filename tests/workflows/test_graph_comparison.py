@@ -134,6 +134,28 @@ def test_a_replicate_that_is_the_first_again_makes_everything_shift(files, tmp_p
     assert found.distances["shifted"].sum() > 290
 
 
+def test_bins_that_only_grow_longer_are_called_by_l2(tmp_path):
+    """Twice as long is as near as replicates by the cosine, and not by the length of the difference."""
+    first, longer = embedding(0), embedding(1)
+    latent = longer.latent.copy()
+    latent[110:150] *= 3
+    files = {name: tmp_path / f"{name}.h5ad" for name in ("first", "second", "replicate")}
+    for name, one in zip(files, (first, replace(longer, latent=latent), embedding(2)), strict=True):
+        write_embedding(files[name], one)
+    given = {"first": files["first"], "second": files["second"], "replicates": [files["replicate"]]}
+    called = {
+        name: compare(tmp_path / name, distance=name, permutations=9, **given) for name in ("cosine", "l2")
+    }
+    assert not called["cosine"].distances["shifted"].any()
+    far = np.flatnonzero(called["l2"].distances["shifted"])
+    assert set(range(111, 151)) <= set(far)  # a masked bin has no row of the latent
+    assert len(far) < 45
+    track = pd.read_csv(tmp_path / "l2" / "delta.bedgraph", sep="\t", header=None)
+    known = called["l2"].distances.dropna(subset="l2")
+    np.testing.assert_allclose(track[3], known["l2"], rtol=1e-5)
+    assert called["l2"].summary["replicates_mean"] > called["cosine"].summary["replicates_mean"]
+
+
 def on_two_chromosomes(one):
     """The same, its last 150 bins on a chromosome of their own."""
     bins = one.bins.copy()
@@ -187,7 +209,12 @@ def test_the_command(files, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("settings", "sentence"), [({"fdr": 1.0}, "fdr must lie"), ({"permutations": 0}, "at least 1")]
+    ("settings", "sentence"),
+    [
+        ({"fdr": 1.0}, "fdr must lie"),
+        ({"permutations": 0}, "at least 1"),
+        ({"distance": "angle"}, "distance must be cosine or l2 or l1, not 'angle'"),
+    ],
 )
 def test_settings_out_of_range(settings, sentence):
     with pytest.raises(ConfigError, match=sentence):

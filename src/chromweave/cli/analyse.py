@@ -170,6 +170,9 @@ def compare(
         typer.Option(help="Another encoding of the first's condition: the null; repeat for several."),
     ] = None,
     fdr: Annotated[float, typer.Option(help="False discovery rate of the shifted bins.")] = 0.05,
+    distance: Annotated[
+        str, typer.Option(help="What bins are called by: cosine, l2 or l1.", metavar="cosine|l2|l1")
+    ] = "cosine",
     permutations: Annotated[
         int, typer.Option(help="Circular shifts behind the switch table's p-values.")
     ] = 1000,
@@ -184,6 +187,7 @@ def compare(
         second=second,
         replicates=replicates or (),
         fdr=fdr,
+        distance=distance,
         permutations=permutations,
         seed=seed,
     )

@@ -37,8 +37,11 @@ class CompareConfig:
 
     permutations: int = 1000
     fdr: float = 0.05
+    distance: str = "cosine"
 
     def __post_init__(self) -> None:
+        if self.distance not in DISTANCES:
+            raise ConfigError(f"distance must be {' or '.join(DISTANCES)}, not {self.distance!r}.")
         if self.permutations < 1:
             raise ConfigError(f"permutations must be at least 1, not {self.permutations}.")
         if not 0 < self.fdr < 1:
@@ -81,6 +84,7 @@ def compare(
     second: str | Path,
     replicates: Sequence[str | Path] = (),
     fdr: float = 0.05,
+    distance: str = "cosine",
     permutations: int = 1000,
     seed: int = 0,
 ) -> Comparison:
@@ -89,7 +93,7 @@ def compare(
     Encodings of one model are in one frame. That of another model is turned onto the first one by orthogonal
     Procrustes on bins of stable compartment, which `summary` says.
 
-    Writes into the folder `out`: bins.tsv, by_compartment.tsv, switches.tsv, summary.tsv, and the cosine
+    Writes into the folder `out`: bins.tsv, by_compartment.tsv, switches.tsv, summary.tsv, and the
     distance as delta.bw and delta.bedgraph; with replicates shifted.tsv, the bins that differ more between
     the conditions than between replicates.
 
@@ -103,6 +107,8 @@ def compare(
         More encodings of the first condition. All pairs of them and `first` are the null.
     fdr
         False discovery rate of the shifted bins (Benjamini-Hochberg).
+    distance
+        What bins are called by, and what the tracks hold: cosine, l2 or l1.
     permutations, seed
         Circular shifts behind the p-values of the switch table.
 
@@ -114,7 +120,7 @@ def compare(
     DataError
         They have other bins, no bin is valid in both, or too few are stable to align on.
     """
-    settings = CompareConfig(permutations, fdr)
+    settings = CompareConfig(permutations, fdr, distance)
     a, b = read_embedding(first), read_embedding(second)
     others = [read_embedding(path) for path in replicates]
     _require_like_frames(a, b, dict(zip(map(str, replicates), others, strict=True)))
@@ -127,8 +133,8 @@ def compare(
         by_compartment = distances_by_compartment(distances, permutations=permutations, seed=seed)
     if others:
         nulls = [bin_distances(one, align(one, other).second) for one, other in combinations([a, *others], 2)]
-        distances = with_replicates(distances, nulls, fdr=fdr)
-        summary |= _against(distances, nulls, fdr)
+        distances = with_replicates(distances, nulls, distance=distance, fdr=fdr)
+        summary |= _against(distances, nulls, settings)
         by_compartment = _beside_replicates(by_compartment, nulls) if called else by_compartment
         if not distances["shifted"].any():
             notify(
@@ -150,7 +156,7 @@ def compare(
         inputs=[first, second, *replicates],
         extra={"alignment": asdict(aligned.alignment)},
     )
-    _write_comparison(folder, comparison, a)
+    _write_comparison(folder, comparison, a, distance)
     return comparison
 
 
@@ -166,17 +172,19 @@ def _require_like_frames(first: Embedding, second: Embedding, replicates: Mappin
             )
 
 
-def _against(distances: pd.DataFrame, nulls: Sequence[pd.DataFrame], fdr: float) -> dict[str, float]:
+def _against(
+    distances: pd.DataFrame, nulls: Sequence[pd.DataFrame], settings: CompareConfig
+) -> dict[str, float]:
     import pandas as pd
 
-    between = pd.concat(list(nulls))["cosine"].dropna()
+    between = pd.concat(list(nulls))[settings.distance].dropna()
     found = {
         "replicates_mean": float(between.mean()),
         "replicates_median": float(between.median()),
         "beyond_replicates": float(distances["shifted"].sum()),
     }
-    among = replicate_calls(nulls, fdr=fdr)
-    if among > fdr:
+    among = replicate_calls(nulls, distance=settings.distance, fdr=settings.fdr)
+    if among > settings.fdr:
         notify(
             f"{among:.1%} of bins would be called between replicates, each chromosome beside the others: "
             "their noise differs, and the shifted bins are not at the rate asked for."
@@ -211,7 +219,7 @@ def _switches(distances: pd.DataFrame, permutations: int, seed: int) -> pd.DataF
         return None
 
 
-def _write_comparison(folder: Path, comparison: Comparison, first: Embedding) -> None:
+def _write_comparison(folder: Path, comparison: Comparison, first: Embedding, distance: str) -> None:
     import pandas as pd
 
     write_table(folder / "bins.tsv", comparison.distances)
@@ -226,7 +234,7 @@ def _write_comparison(folder: Path, comparison: Comparison, first: Embedding) ->
     lengths = {str(chrom): int(length) for chrom, length in origin["chrom_sizes"].items()}
     assembly = Assembly(str(origin["assembly"]), lengths)
     tracks = {
-        str(chrom): rows["cosine"].to_numpy()
+        str(chrom): rows[distance].to_numpy()
         for chrom, rows in comparison.distances.groupby("chrom", sort=False)
     }
     for suffix, write in ((".bw", write_bigwig), (".bedgraph", write_bedgraph)):
