@@ -270,7 +270,11 @@ def gathered(root: Path, seeds: list[int]) -> pd.DataFrame:
     for seed in seeds:
         for name, question in QUESTIONS.items():
             for line in "CD":
-                rows = _read(table_of(root / f"seed{seed}", name, line).with_suffix(".tsv"))
+                path = table_of(root / f"seed{seed}", name, line).with_suffix(".tsv")
+                if not path.exists():
+                    print(f"not there yet: {name} on {line}, genome {seed}")
+                    continue
+                rows = _read(path)
                 rows["method"] = rows["method"].str.replace(r"^model", next(iter(question.arms)), regex=True)
                 parts.append(rows[rows["stratum"] == "all"].assign(question=name, line=line, seed=seed))
     return pd.concat(parts, ignore_index=True)
@@ -278,9 +282,9 @@ def gathered(root: Path, seeds: list[int]) -> pd.DataFrame:
 
 def few_shots(root: Path, seeds: list[int]) -> pd.DataFrame:
     """The few-shot tables of all seeds."""
+    paths = {seed: root / f"seed{seed}" / "few-shot" / "few-shot.tsv" for seed in seeds}
     return pd.concat(
-        [_read(root / f"seed{seed}" / "few-shot" / "few-shot.tsv").assign(genome=seed) for seed in seeds],
-        ignore_index=True,
+        [_read(path).assign(genome=seed) for seed, path in paths.items() if path.exists()], ignore_index=True
     )
 
 
@@ -291,8 +295,8 @@ def _read(path: Path) -> pd.DataFrame:
 def summary(table: pd.DataFrame, seeds: list[int]) -> str:
     """Markdown: a table for each question and line; arms and trivial rows down, metrics across."""
     lines = [
-        "Mean over genomes and, in brackets, each genome's value. Rows with a minus are paired differences "
-        "over the same blocks of 5 Mb; a star marks one whose 95 % interval leaves 0 out."
+        "Mean over genomes and, in brackets, the value of each that was run. Rows with a minus are paired "
+        "differences over the same blocks of 5 Mb; a star marks one whose 95 % interval leaves 0 out."
     ]
     for name, question in QUESTIONS.items():
         for line in "CD":
@@ -323,6 +327,7 @@ def cell(rows: pd.DataFrame, seeds: list[int], difference: bool) -> str:
 def few_summary(few: pd.DataFrame) -> str:
     """Markdown: AUROC of each start at each ratio, by genome: mean and range over draws."""
     rows = few[(few["row"] == "arm") & (few["metric"] == "auroc") & (few["method"] == "model")]
+    rows = rows[rows["stratum"] == "all"]
     lines = ["", "### loops from few windows: AUROC on the test chromosomes of C", ""]
     lines += ["| ratio | windows | start | mean over genomes and draws | each |", "|---|---|---|---|---|"]
     for (ratio, start), of in rows.groupby(["ratio", "start"], sort=True):
