@@ -111,6 +111,8 @@ def cell(found: pd.DataFrame, key: tuple[str, str]) -> str:
     if key not in found.index:
         return ""
     row = found.loc[key]
+    if pd.isna(row["mean"]):
+        return "undefined"
     return f"{row['mean']:.4f} [{row['low']:.4f}, {row['high']:.4f}]"
 
 
