@@ -20,10 +20,8 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.three_tasks import RESULTS
+from benchmarks.tables import write_results
 from chromweave.data.store import RegionStore
-from chromweave.files import atomic_path, write_json
-from chromweave.provenance import describe_process
 from chromweave.sim.truth import Regulation
 
 CHROMS = ("chr5", "chr6")
@@ -96,12 +94,8 @@ def main() -> None:
         f"| {reach // 1000:,} kb | {row.iloc[0]:.3f} | {row.iloc[1]:.3f} |" for reach, row in mean.iterrows()
     ]
     text = "\n".join(lines)
-    with atomic_path(RESULTS / "expression_ceiling.tsv") as temporary:
-        table.to_csv(temporary, sep="\t", index=False, float_format="%.4f")
-    write_json(RESULTS / "expression_ceiling.json", {**describe_process(), "seeds": given.seeds})
-    with atomic_path(RESULTS / "expression_ceiling.md") as temporary:
-        head = "Pearson of log expression across genes with the simulator's rule, mean of the genomes"
-        temporary.write_text(f"# {head}\n\n{text}\n")
+    title = "Pearson of log expression across genes with the simulator's rule, mean of the genomes"
+    write_results("expression_ceiling", title, table, text, seeds=given.seeds)
     print(text)
 
 

@@ -18,10 +18,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.three_tasks import RESULTS, Step
+from benchmarks.tables import write_results
+from benchmarks.three_tasks import Step
 from chromweave.evaluation.edges import summarise_scores
-from chromweave.files import atomic_path, write_json
-from chromweave.provenance import describe_process
 
 PRESETS = ("vgae-original", "distance-aware")
 SHOWN = {
@@ -130,11 +129,7 @@ def main() -> None:
         tables.append(scores(given.folder, real))
     table = pd.concat(tables, ignore_index=True)
     text = summary(table)
-    with atomic_path(RESULTS / "graph_edges.tsv") as temporary:
-        table.to_csv(temporary, sep="\t", index=False, na_rep="NA", float_format="%.5g")
-    write_json(RESULTS / "graph_edges.json", {**describe_process(), "seeds": given.seeds})
-    with atomic_path(RESULTS / "graph_edges.md") as temporary:
-        temporary.write_text(f"# Held-out contacts of real maps\n{text}\n")
+    write_results("graph_edges", "Held-out contacts of real maps", table, text, seeds=given.seeds)
     print(text)
 
 

@@ -25,13 +25,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.loop_peers import Cost, balanced_cool, chromosight, dots, measured
+from benchmarks.tables import write_results
 from chromweave.evaluation.matching import match_loops, shifted_control
-from chromweave.files import atomic_path, write_json
+from chromweave.files import atomic_path
 from chromweave.genome import Assembly
 from chromweave.io.pairs import read_bedpe
-from chromweave.provenance import describe_process
 
-RESULTS = Path(__file__).parent / "results"
 RATES = (0.01, 0.05, 0.1, 0.2)
 AMPLICON = ("chr22", 19_000_000, 23_300_000)
 
@@ -254,12 +253,7 @@ def main() -> None:
                 rows += compared(known, name, calls, cost)
     table = pd.DataFrame(rows)
     text = summary(table)
-    RESULTS.mkdir(exist_ok=True)
-    with atomic_path(RESULTS / "loop_callers.tsv") as temporary:
-        table.to_csv(temporary, sep="\t", index=False, na_rep="NA", float_format="%.4g")
-    write_json(RESULTS / "loop_callers.json", describe_process())
-    with atomic_path(RESULTS / "loop_callers.md") as temporary:
-        temporary.write_text(f"# Loop callers beside one another\n{text}\n")
+    write_results("loop_callers", "Loop callers beside one another", table, text)
     print(text)
 
 

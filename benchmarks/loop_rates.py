@@ -25,11 +25,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.loop_peers import balanced_cool, chromosight, dots
-from benchmarks.three_tasks import RESULTS, Step
+from benchmarks.tables import write_results
+from benchmarks.three_tasks import Step
 from chromweave.evaluation.matching import match_curve, match_loops
 from chromweave.evaluation.means import mean_interval
-from chromweave.files import atomic_path, write_json
-from chromweave.provenance import describe_process
 
 CHROMS = ("chr5", "chr6")
 RESOLUTION = 5_000
@@ -198,11 +197,7 @@ def main() -> None:
             found += with_model(trained, given.folder / f"seed{seed}" / "models", seed)
     table = pd.DataFrame(found)
     text = summary(table)
-    with atomic_path(RESULTS / "loop_rates.tsv") as temporary:
-        table.to_csv(temporary, sep="\t", index=False, na_rep="NA", float_format="%.4g")
-    write_json(RESULTS / "loop_rates.json", {**describe_process(), "seeds": given.seeds})
-    with atomic_path(RESULTS / "loop_rates.md") as temporary:
-        temporary.write_text(f"# Loop calling on simulated genomes\n{text}\n")
+    write_results("loop_rates", "Loop calling on simulated genomes", table, text, seeds=given.seeds)
     print(text)
 
 
