@@ -204,10 +204,20 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a task's model says of each window."""
+    """What a task's model says of each window.
+
+    Attributes
+    ----------
+    value, logit
+        The answer, and of a probability the logit that it comes from.
+    alone
+        Logits that each modality would give by itself, where the model has a head for each; they are part of
+        `logit`, and may be trained beside it.
+    """
 
     value: Float[Tensor, ...]
     logit: Float[Tensor, ...] | None = None
+    alone: tuple[Float[Tensor, ...], ...] = ()
 
 
 @dataclass(frozen=True)

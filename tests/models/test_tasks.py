@@ -326,6 +326,40 @@ def test_inferred_tracks_are_the_query_and_the_map_is_the_context():
     assert tokens.shape[1] == SMALL.track_tokens != SMALL.map_tokens == context.shape[1]
 
 
+BOTH_HEADS = MixHicConfig(
+    heads=1, depth=1, window_bins=16, positions=320, pools=(2, 5), fusion="residual", unimodal_heads=True
+)
+
+
+def test_a_loop_models_logit_is_the_sum_of_the_fused_and_each_modalitys_own():
+    model, (contacts, tracks) = seeded(LoopModel, BOTH_HEADS, "bimodal"), draw(3, BOTH_HEADS)
+    said = model(contacts, tracks)
+    of_tracks = model.track_head(model.track_encoder(tracks).tokens)
+    of_map = model.map_head(model.map_encoder(contacts))
+    torch.testing.assert_close(said.alone, (of_tracks, of_map))
+    fused = model.head(model._read(model.encode(contacts, tracks)))
+    torch.testing.assert_close(said.logit, fused + of_tracks + of_map)
+    torch.testing.assert_close(said.value, torch.sigmoid(said.logit))
+
+
+def test_a_modalitys_own_logit_depends_on_nothing_else():
+    model, (contacts, tracks) = seeded(LoopModel, BOTH_HEADS, "bimodal"), draw(2, BOTH_HEADS)
+    base = model(contacts, tracks).alone
+    assert torch.equal(model(1 - contacts, tracks).alone[0], base[0])
+    assert torch.equal(model(contacts, 1 - tracks).alone[1], base[1])
+    assert not torch.equal(model(contacts, 1 - tracks).alone[0], base[0])
+    assert not torch.equal(model(1 - contacts, tracks).alone[1], base[1])
+
+
+@pytest.mark.parametrize(
+    ("mode", "probe"), [("map", False), ("tracks", False), ("infer_map", False), ("bimodal", True)]
+)
+def test_one_modality_and_a_probe_have_one_head(mode, probe):
+    model = seeded(LoopModel, BOTH_HEADS, mode, probe)
+    assert not hasattr(model, "track_head")
+    assert model(*draw(1, BOTH_HEADS)).alone == ()
+
+
 # --- probes
 
 

@@ -170,6 +170,30 @@ def test_loop_classification_is_cross_entropy():
     assert parts.total.item() == pytest.approx(by_hand.item(), rel=1e-6)
 
 
+class TwoVoices(nn.Module):
+    """Logits 1 and -2 of the modalities, and 0.5 of what is fused."""
+
+    def forward(self, contact_map, tracks):
+        ones = torch.ones(len(contact_map))
+        logit = -0.5 * ones
+        return Prediction(torch.sigmoid(logit), logit, (ones, -2 * ones))
+
+
+def test_each_modalitys_own_logit_is_taught_beside_the_sum():
+    batch = synthetic_batch(4)
+    label = batch.label.double()
+
+    def entropy(logit):
+        p = 1 / (1 + math.exp(-logit))
+        return -(label * math.log(p) + (1 - label) * math.log(1 - p)).mean().item()
+
+    together, alone = entropy(-0.5), entropy(1.0) + entropy(-2.0)
+    parts = LoopClassification(lambda label, probability: {}, alone=0.25).step(TwoVoices(), batch)
+    assert parts.terms["together"].item() == pytest.approx(together, rel=1e-6)
+    assert parts.terms["alone"].item() == pytest.approx(alone, rel=1e-6)
+    assert parts.total.item() == pytest.approx(together + 0.25 * alone, rel=1e-6)
+
+
 def test_loop_scores_get_the_whole_split_in_order():
     seen = {}
 

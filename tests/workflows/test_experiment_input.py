@@ -69,9 +69,8 @@ def test_from_scratch_means_the_same_network_and_input(tmp_path):
         network=network,
     )
     ours = alike(FinetuneConfig.preset("tiny"), "loops", source)
-    assert ours.network == replace(
-        network, **{n: getattr(CONFIG.network, n) for n in ("head_dropout", "contact_mixing", "fusion")}
-    )
+    of_heads = ("head_dropout", "contact_mixing", "fusion", "unimodal_heads")
+    assert ours.network == replace(network, **{n: getattr(CONFIG.network, n) for n in of_heads})
     assert (ours.transform.contacts, ours.transform.tracks) == ("log1p", ("A", "B", "C"))
     assert ours.transform.augmentations == CONFIG.transform.augmentations
     contacts = alike(FinetuneConfig.preset("tiny", "contacts"), "contacts", source)

@@ -111,11 +111,14 @@ class EncodedTracks:
         What each earlier stage gave, from the finest, each (batch, tokens, channels); the decoder reads them.
     context
         Tokens of the other modality that these have looked at; None where there is no other.
+    alone
+        Where two modalities were read: the tokens of each as its encoder gave them, tracks first.
     """
 
     tokens: Float[Tensor, "batch tokens width"]
     skips: tuple[Tensor, ...]
     context: Tensor | None = None
+    alone: tuple[Tensor, ...] = ()
 
 
 class _SumOfProcesses(torch.autograd.Function):

@@ -75,6 +75,10 @@ class MixHicConfig:
         How track tokens look at map tokens: as in the paper, or ``"residual"``
         (:class:`~chromweave.models.blocks.ResidualFusionBlock`), where a loop model's head reads the map's
         tokens beside the fused ones, and a task of bins adds what they have seen to the encoder's own tokens.
+    unimodal_heads
+        Whether a bimodal loop model has a head on each encoder's own tokens, too, whose logits are added to
+        that of the fused ones. Trained by themselves beside the sum, both encoders go on learning when the
+        one that is quicker explains most labels (modality laziness: Du et al. 2023, Wang et al. 2020).
     contact_mixing
         Whether an expression model's bins hear one another through the contact map
         (:class:`~chromweave.models.blocks.ContactMixing`); the paper has no such path.
@@ -97,6 +101,7 @@ class MixHicConfig:
     initial_temperature: float = 0.07
     head_dropout: float = 0.5
     fusion: Literal["paper", "residual"] = "paper"
+    unimodal_heads: bool = False
     contact_mixing: bool = False
     legacy: bool = False
 

@@ -160,11 +160,13 @@ class TaskBody(nn.Module):
         if self.mode == "tracks":
             return encoded
         query = self.track_halves.joined(encoded.tokens)
+        alone: tuple[Tensor, ...] = ()
         if self.mode == "bimodal":
-            context = self.map_halves.joined(self.map_encoder(contact_map))
+            map_tokens = self.map_encoder(contact_map)
+            context, alone = self.map_halves.joined(map_tokens), (encoded.tokens, map_tokens)
         else:
             context = self.to_map(query)
-        return EncodedTracks(self._fused(query, context, encoded.tokens), encoded.skips, context)
+        return EncodedTracks(self._fused(query, context, encoded.tokens), encoded.skips, context, alone)
 
     def _fused(self, query: Tensor, context: Tensor, own: Tensor) -> Tensor:
         if not self.probe:
@@ -189,6 +191,9 @@ class LoopModel(TaskBody):
             self.norm_fused, self.norm_context = nn.LayerNorm(width), nn.LayerNorm(width)
             width = 2 * width
         self.head = LoopHead(width, config.head_dropout, linear=probe)
+        if config.unimodal_heads and mode == "bimodal" and not probe:
+            self.track_head = LoopHead(config.width, config.head_dropout)
+            self.map_head = LoopHead(config.width, config.head_dropout)
 
     def forward(
         self,
@@ -196,8 +201,14 @@ class LoopModel(TaskBody):
         tracks: Float[Tensor, "batch positions tracks"] | None,
     ) -> Prediction:
         """Probability (value) and logit per window, each (batch,)."""
-        logit = self.head(self._read(self.encode(contact_map, tracks)))
-        return Prediction(torch.sigmoid(logit), logit)
+        encoded = self.encode(contact_map, tracks)
+        logit = self.head(self._read(encoded))
+        if not hasattr(self, "track_head"):
+            return Prediction(torch.sigmoid(logit), logit)
+        of_tracks, of_map = encoded.alone
+        alone = self.track_head(of_tracks), self.map_head(of_map)
+        logit = logit + alone[0] + alone[1]
+        return Prediction(torch.sigmoid(logit), logit, alone)
 
     def _read(self, encoded: EncodedTracks) -> Tensor:
         """The tokens; where fusion has residuals, beside the mean of those they looked at."""

@@ -349,19 +349,29 @@ class LoopClassification:
     ----------
     scores
         Computes named scores from labels and probabilities, both float64 (windows,).
+    alone
+        Weight of the cross-entropy of each modality's own logit, where the model gives them.
     """
 
     monitor: ClassVar[str] = "auroc"
     mode: ClassVar[Literal["min", "max"]] = "max"
 
-    def __init__(self, scores: Callable[[np.ndarray, np.ndarray], Mapping[str, float]]) -> None:
-        self.scores = scores
+    def __init__(
+        self, scores: Callable[[np.ndarray, np.ndarray], Mapping[str, float]], alone: float = 0.5
+    ) -> None:
+        self.scores, self.alone = scores, alone
 
     def step(self, model: nn.Module, batch: MapTrackBatch) -> LossParts:
         """Cross-entropy of the batch."""
         prediction = model(batch.contact_map, batch.tracks)
-        loss = F.binary_cross_entropy_with_logits(prediction.logit, batch.label.to(prediction.logit.dtype))
-        return LossParts(loss, {}, {"label": batch.label, "probability": prediction.value})
+        label = batch.label.to(prediction.logit.dtype)
+        loss = F.binary_cross_entropy_with_logits(prediction.logit, label)
+        terms = {}
+        if prediction.alone:
+            by_itself = [F.binary_cross_entropy_with_logits(logit, label) for logit in prediction.alone]
+            terms = {"together": loss, "alone": torch.stack(by_itself).sum()}
+            loss = loss + self.alone * terms["alone"]
+        return LossParts(loss, terms, {"label": batch.label, "probability": prediction.value})
 
     def summarise(self, outputs: Mapping[str, Tensor]) -> dict[str, float]:
         """The given scores of a split."""

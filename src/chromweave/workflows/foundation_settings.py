@@ -80,7 +80,13 @@ FINETUNE_FITS: Mapping[str, Mapping[str, FitConfig]] = {
 _NETWORKS = {
     name: network
     if name.startswith("paper")
-    else replace(network, position_encoding="sinusoidal", contact_mixing=True, fusion="residual")
+    else replace(
+        network,
+        position_encoding="sinusoidal",
+        contact_mixing=True,
+        fusion="residual",
+        unimodal_heads=True,
+    )
     for name, network in PRESETS.items()
 }
 _OURS = WindowTransform(contacts="observed_expected", augmentations=("swap", "flip"))
@@ -167,7 +173,7 @@ class PretrainConfig:
         return cls(network=network, loss=loss, fit=replace(settings, **changes), transform=transform)
 
 
-_OF_HEADS = ("head_dropout", "contact_mixing", "fusion")
+_OF_HEADS = ("head_dropout", "contact_mixing", "fusion", "unimodal_heads")
 _OF_TRAININGS = ("augmentations", "jitter_bins", "thin_least")
 
 
