@@ -24,6 +24,7 @@ __all__ = [
     "SWITCHES",
     "TSS",
     "WINDOWS",
+    "WINDOW_SCORES",
     "Column",
     "Schema",
 ]
@@ -196,6 +197,14 @@ WINDOWS = Schema(
         Column("split", "text", "train, valid or test"),
         Column("kind", "text", "loop, negative, tss or grid"),
         Column("name", "text", "gene or loop it was made for", optional=True, nullable=True),
+    ),
+)
+
+WINDOW_SCORES = Schema(
+    "window score",
+    (
+        *WINDOWS.columns[:3],
+        Column("score", "number", "any order of windows, or a probability; missing for none", nullable=True),
     ),
 )
 

@@ -122,6 +122,13 @@ def test_two_rows_have_two_names(place, tmp_path, name):
         evaluated(place, tmp_path / "out", beside={name: place / "loop_model"})
 
 
+def test_scores_of_others_need_a_name_of_their_own_and_a_loop_model(place, tmp_path):
+    with pytest.raises(ConfigError, match="a row is called 'twice' already"):
+        evaluated(place, tmp_path, beside={"twice": place / "loop_model"}, scores={"twice": "t.tsv"})
+    with pytest.raises(ConfigError, match=r"for loops; .*map_model is of the task contacts"):
+        evaluated(place, tmp_path, "contacts", scores={"theirs": "t.tsv"})
+
+
 @pytest.fixture(scope="module")
 def strangers(place, tmp_path_factory):
     """Stores and tables that do not fit a model of a.store, and the error and what it has to say of each."""

@@ -21,6 +21,7 @@ from chromweave.progress import reporting
 from chromweave.workflows.evaluate_loops import TRIVIAL_LOOP_ROWS, evaluate_loops, headline_scores
 from chromweave.workflows.evaluation_rows import EvaluateConfig, EvaluationRequest
 from chromweave.workflows.loop_scores import score_windows
+from chromweave.workflows.window_scores import write_scores
 from tests.fakes_evaluation import (
     MASKED,
     RESOLUTION,
@@ -278,3 +279,29 @@ def test_a_summary_shows_ranking_over_all_windows_and_no_differences():
     ]
     table = pd.DataFrame(rows, columns=["method", "metric", "stratum"])
     assert headline_scores(table).index.tolist() == [0, 4]
+
+
+# --- scores of other programs
+
+
+def test_given_scores_have_rows_beside_the_model(place, tmp_path, judged):
+    labelled = judged[judged["label"].notna()]
+    label = labelled["label"].to_numpy()
+    rng = np.random.default_rng(0)
+    given = {"sure": 0.2 + 0.6 * label, "noise": rng.random(len(label)), "far": -labelled["y"] / 1e6}
+    for name, values in given.items():
+        write_scores(tmp_path / f"{name}.tsv", labelled, values)
+    found = evaluated(place, tmp_path / "out", scores={name: tmp_path / f"{name}.tsv" for name in given})
+    assert score(found, "sure", "auroc") == 1
+    assert score(found, "sure", "brier") == pytest.approx(0.04)
+    assert score(found, "noise", "auroc") == pytest.approx(auroc(label, given["noise"]), abs=1e-4)
+    gain = score(found, "model", "auroc") - score(found, "noise", "auroc")
+    assert score(found, "model - noise", "auroc") == pytest.approx(gain)
+    assert "brier" not in set(found.loc[found["method"] == "far", "metric"])  # no probability
+
+
+def test_scores_of_other_windows_are_refused(place, tmp_path, judged):
+    write_scores(tmp_path / "few.tsv", judged.iloc[:3], np.zeros(3))
+    with pytest.raises(DataError, match=r"few.tsv: has no score for"):
+        evaluated(place, tmp_path / "out", scores={"few": tmp_path / "few.tsv"})
+    assert not (tmp_path / "out").exists()

@@ -38,6 +38,10 @@ def evaluate(
     beside: Annotated[
         list[str] | None, typer.Option(help="NAME=RUN: another model for the same table; repeat for several.")
     ] = None,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=TSV: another program's scores of the loop windows (chrom, x, y, score)."),
+    ] = None,
     split: Annotated[Literal["test", "valid"], typer.Option(help="Windows to score.")] = "test",
     block: Annotated[int, typer.Option(help="Blocks resampled for the intervals, bp.")] = 5_000_000,
     seed: JobSeed = 0,
@@ -53,6 +57,7 @@ def evaluate(
         trivial_store=trivial_store,
         trivial_windows=trivial_windows,
         beside=named_files(beside, "--beside", "tracks-only=runs/tracks"),
+        scores=named_files(scores, "--scores", "peakachu=peakachu.tsv"),
         seed=seed,
         config=EvaluateConfig(split, block),
     )

@@ -43,6 +43,7 @@ def evaluate(
     trivial_store: StoreLike | None = None,
     trivial_windows: str | Path | None = None,
     beside: Mapping[str, str | Path] | None = None,
+    scores: Mapping[str, str | Path] | None = None,
     seed: int = 0,
     config: EvaluateConfig | None = None,
 ) -> pd.DataFrame:
@@ -62,6 +63,9 @@ def evaluate(
         than it does.
     beside
         Other models of the task by the names of their rows, judged on the same windows.
+    scores
+        For loops: tables of scores (schema `WINDOW_SCORES`) that other programs gave the judged windows, by
+        the names of their rows.
     seed
         Of the bootstrap and of the boosting.
     config
@@ -80,13 +84,16 @@ def evaluate(
     DataError
         The split has no windows that can be judged, or there are none to learn the trivial rows from.
     ConfigError
-        Trivial rows have a store without a table, or two rows one name.
+        Trivial rows have a store without a table, two rows one name, or scores are given for another task.
     """
     kind = read_description(model).kind
     tasks = {of: task for task, of in TASKS.items()}
     if kind not in tasks:
         raise wrong_kind(model, kind, "finetune")
-    if taken := sorted(set(beside or ()) & _ROWS):
+    if scores and tasks[kind] != "loops":
+        raise ConfigError(f"tables of scores are for loops; {model} is of the task {tasks[kind]}.")
+    named = [*(beside or ()), *(scores or ())]
+    if taken := sorted(name for name in set(named) if name in _ROWS or named.count(name) > 1):
         raise ConfigError(f"a row is called {taken[0]!r} already; name the model beside it otherwise.")
     request = EvaluationRequest(
         model,
@@ -95,6 +102,7 @@ def evaluate(
         trivial_store,
         trivial_windows,
         beside=dict(beside or {}),
+        scores=dict(scores or {}),
         seed=seed,
         config=config or EvaluateConfig(),
     )

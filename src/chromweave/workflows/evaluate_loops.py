@@ -34,6 +34,7 @@ from .evaluation_rows import (
     write_evaluation,
 )
 from .loop_scores import score_windows
+from .window_scores import scores_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,8 +107,8 @@ def evaluate_loops(out: str | Path, request: EvaluationRequest) -> pd.DataFrame:
     """
     config, seed = request.config, request.seed
     opened = open_evaluation("loops", request)
-    scores = _loop_scores(opened, config, seed)
-    methods = [name for name in (*opened.models, *TRIVIAL_LOOP_ROWS) if name in scores]
+    scores = _loop_scores(opened, config, seed, request.scores)
+    methods = [name for name in (*opened.models, *request.scores, *TRIVIAL_LOOP_ROWS) if name in scores]
     results = [
         result
         for method in track(methods, "evaluating", unit="methods")
@@ -136,8 +137,10 @@ def _of_methods(table: pd.DataFrame, methods: list[str], metrics: tuple[str, ...
     return table[table["method"].isin(methods) & table["metric"].isin(metrics)]
 
 
-def _loop_scores(opened: Opened, config: EvaluateConfig, seed: int) -> pd.DataFrame:
-    """Labelled windows with a column for each method: the model's and the trivial rows' scores.
+def _loop_scores(
+    opened: Opened, config: EvaluateConfig, seed: int, given: Mapping[str, str | Path]
+) -> pd.DataFrame:
+    """Labelled windows with a column for each method: models', given tables' and the trivial rows' scores.
 
     A score that is missing (masked bins) becomes the lowest of its method: such a pixel would not be called.
     """
@@ -159,6 +162,8 @@ def _loop_scores(opened: Opened, config: EvaluateConfig, seed: int) -> pd.DataFr
     for name, one in opened.models.items():
         scored = score_windows(one.loaded, wanted.store, wanted.table, batch_size=config.batch_size)
         columns[name] = pd.Series(scored, index=wanted.table.index)
+    for name, path in given.items():
+        columns[name] = pd.Series(scores_of(path, wanted.table), index=wanted.table.index)
     filled = {name: values.fillna(values.min()).fillna(0.0) for name, values in columns.items()}
     distance = (wanted.table["y"] - wanted.table["x"]).rename("distance")
     complete = pd.Series(_complete(opened, wanted), index=wanted.table.index, name="complete")
@@ -200,7 +205,7 @@ def _complete(opened: Opened, rows: Rows) -> np.ndarray:
 
 def _results(scores: pd.DataFrame, method: str, seed: int, config: EvaluateConfig) -> list[Result]:
     """Every metric of one method over all windows, and its AUROC within strata."""
-    metrics = _RANKING | ({} if method in _NO_PROBABILITIES else _OF_PROBABILITIES)
+    metrics = _RANKING | (_OF_PROBABILITIES if _is_probability(scores, method) else {})
     found = [
         _result(scores, method, name, metric, "all", seed, config) for name, metric in metrics.items()
     ]  # fmt: skip
@@ -209,6 +214,10 @@ def _results(scores: pd.DataFrame, method: str, seed: int, config: EvaluateConfi
             _result(scores[rows], method, "auroc", _RANKING["auroc"], stratum, seed, config, _FEW_DRAWS)
         )
     return found
+
+
+def _is_probability(scores: pd.DataFrame, method: str) -> bool:
+    return method not in _NO_PROBABILITIES and bool(scores[method].between(0, 1).all())
 
 
 def _strata(scores: pd.DataFrame) -> Mapping[str, np.ndarray]:
@@ -271,7 +280,7 @@ def _curves(scores: pd.DataFrame, methods: list[str]) -> pd.DataFrame:
 
     parts = []
     for method in methods:
-        if method not in _NO_PROBABILITIES:
+        if _is_probability(scores, method):
             curve = calibration_curve(scores["label"].to_numpy(float), scores[method].to_numpy(float))
             parts.append(
                 pd.DataFrame(

@@ -87,6 +87,7 @@ class EvaluationRequest:
     trivial_store: StoreLike | None = None
     trivial_windows: str | Path | None = None
     beside: Mapping[str, str | Path] = field(default_factory=dict)
+    scores: Mapping[str, str | Path] = field(default_factory=dict)
     seed: int = 0
     config: EvaluateConfig = field(default_factory=EvaluateConfig)
 
@@ -176,8 +177,8 @@ def open_evaluation(task: str, request: EvaluationRequest, *, contacts: bool = T
         (other,) = open_stores(request.trivial_store)
         learning = _rows(first, other, request.trivial_windows, "train", contacts)
         more = (other.path, Path(request.trivial_windows))
-    configs = (Path(run) / CONFIG for run in runs.values())
-    return Opened(models, judged, learning, (opened.path, Path(windows), *configs, *more))
+    read = (*(Path(run) / CONFIG for run in runs.values()), *map(Path, request.scores.values()))
+    return Opened(models, judged, learning, (opened.path, Path(windows), *read, *more))
 
 
 def _judged_model(model: str | Path, task: str, split: str) -> TaskModel:
