@@ -10,7 +10,8 @@ import pytest
 from chromweave.data.build import build
 from chromweave.errors import ConfigError, DataError, ModelError, OutputError
 from chromweave.io.export import read_embedding
-from chromweave.workflows import graph
+from chromweave.plot.embeddings import embedding_figure
+from chromweave.workflows import graph, graph_encoding
 from tests.fakes_graph import planted_store, write_planted
 
 RESOLUTION = 50_000
@@ -165,7 +166,7 @@ def test_comparison_writes_tables_and_tracks(encoded, tmp_path):
     assert value == pytest.approx(row["cosine"], rel=1e-4, abs=1e-7)
     assert {path.name for path in (tmp_path / "cmp").iterdir()} == {
         "bins.tsv", "by_compartment.tsv", "switches.tsv", "summary.tsv", "delta.bw", "delta.bedgraph",
-        "config.toml", "run.json",
+        "delta.png", "switches.png", "config.toml", "run.json",
     }  # fmt: skip
 
 
@@ -182,6 +183,47 @@ def test_umap_joins_and_keeps(encoded, tmp_path):
     assert table["embedding"].value_counts().to_dict() == {"first": 196, "second": 196}
     kept = read_embedding(paths[1]).layouts["umap_joint"]
     np.testing.assert_array_equal(kept, table.query("embedding == 'second'")[["umap1", "umap2"]])
+
+
+def test_umap_is_drawn_by_what_is_known(encoded, tmp_path, monkeypatch):
+    drawn = []
+
+    def figure(points, bins, colour_by):
+        drawn.append(list(colour_by))
+        return embedding_figure(points, bins, colour_by)
+
+    monkeypatch.setattr(graph_encoding, "embedding_figure", figure)
+    paths = [encoded.folder / "first.h5ad", encoded.folder / "second.h5ad"]
+    graph.umap(tmp_path / "both.tsv", embeddings=paths, n_neighbors=5)
+    graph.umap(tmp_path / "one.tsv", embeddings=paths[:1], n_neighbors=5)
+    assert drawn == [
+        ["compartment", "position", "chromosome", "embedding"],
+        ["compartment", "position", "chromosome"],
+    ]
+    assert (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_encoding_is_what_scanpy_takes(encoded, tmp_path):
+    """scanpy keeps umap-learn's fuzzy graph of a key of obsm in obsp, and its UMAP lays that out."""
+    import anndata
+    from umap.umap_ import fuzzy_simplicial_set, simplicial_set_embedding
+
+    table = anndata.read_h5ad(encoded.folder / "first.h5ad")
+    rows = np.asarray(table.obsm["X_vgae"])
+    graph_of, _, _ = fuzzy_simplicial_set(rows, 10, np.random.RandomState(0), "euclidean")
+    table.obsp["connectivities"] = graph_of.tocsr()
+    table.uns["neighbors"] = {"connectivities_key": "connectivities", "params": {"use_rep": "X_vgae"}}
+    layout, _ = simplicial_set_embedding(
+        rows, graph_of, 2, 1.0, 1.6, 0.9, 1.0, 5, 50, "spectral", np.random.RandomState(0), "euclidean",
+        {}, False, {}, False, parallel=False,
+    )  # fmt: skip
+    table.obsm["X_umap"] = layout
+    table[table.obs["compartment"] == "A"].write_h5ad(tmp_path / "A.h5ad")
+    back = anndata.read_h5ad(tmp_path / "A.h5ad")
+    n = int((table.obs["compartment"] == "A").sum())
+    assert 50 < n == back.n_obs == back.obsp["connectivities"].shape[0] == len(back.obsm["X_umap"])
+    assert np.isfinite(back.obsm["X_umap"]).all()
+    assert back.uns["neighbors"]["params"]["use_rep"] == "X_vgae"
 
 
 def test_models_that_differ_are_aligned_and_not_laid_out_together(encoded, tmp_path):

@@ -114,7 +114,7 @@ def embedding_figure(
     method: str = "UMAP",
 ) -> Figure:
     """One panel of the same points for each property; parameters as in :func:`draw_embedding`."""
-    columns = min(len(colour_by), 3)
+    columns = 2 if len(colour_by) == 4 else min(len(colour_by), 3)
     rows = -(-len(colour_by) // columns)
     width = {1: 4.8, 2: 8.6, 3: 11.4}[columns]
     figure = new_figure(width, 3.5 * rows)

@@ -20,8 +20,12 @@ from ..analysis.compare import (
 )
 from ..analysis.replicates import replicate_calls, with_replicates
 from ..errors import ConfigError, DataError
+from ..files import atomic_path
 from ..genome import Assembly
 from ..io.export import Embedding, read_embedding, write_bedgraph, write_bigwig, write_table
+from ..plot.comparison import distances_figure
+from ..plot.embeddings import switches_figure
+from ..plot.style import image_bytes
 from ..progress import notify
 from ..provenance import start_run
 
@@ -93,9 +97,9 @@ def compare(
     Encodings of one model are in one frame. That of another model is turned onto the first one by orthogonal
     Procrustes on bins of stable compartment, which `summary` says.
 
-    Writes into the folder `out`: bins.tsv, by_compartment.tsv, switches.tsv, summary.tsv, and the
-    distance as delta.bw and delta.bedgraph; with replicates shifted.tsv, the bins that differ more between
-    the conditions than between replicates.
+    Writes into the folder `out`: bins.tsv, by_compartment.tsv, switches.tsv and its picture switches.png,
+    summary.tsv, and the distance as delta.bw, delta.bedgraph and delta.png; with replicates shifted.tsv, the
+    bins that differ more between the conditions than between replicates.
 
     Parameters
     ----------
@@ -157,6 +161,7 @@ def compare(
         extra={"alignment": asdict(aligned.alignment)},
     )
     _write_comparison(folder, comparison, a, distance)
+    _draw_comparison(folder, comparison, distance, Path(first).stem, Path(second).stem)
     return comparison
 
 
@@ -239,3 +244,12 @@ def _write_comparison(folder: Path, comparison: Comparison, first: Embedding, di
     }
     for suffix, write in ((".bw", write_bigwig), (".bedgraph", write_bedgraph)):
         write(folder / f"delta{suffix}", tracks, int(origin["resolution"]), assembly)
+
+
+def _draw_comparison(folder: Path, comparison: Comparison, distance: str, first: str, second: str) -> None:
+    figures = {"delta": distances_figure(comparison.distances, distance, first=first, second=second)}
+    if comparison.switches is not None:
+        figures["switches"] = switches_figure(comparison.switches, first=first, second=second)
+    for name, figure in figures.items():
+        with atomic_path(folder / f"{name}.png") as temporary:
+            temporary.write_bytes(image_bytes(figure))

@@ -18,9 +18,11 @@ from ..data.graph import ChromatinGraph, GraphConfig, all_edges, build_graph
 from ..data.graph_batches import graph_batch
 from ..data.store import RegionStore
 from ..errors import ConfigError, ModelError
-from ..files import sha256
+from ..files import atomic_path, sha256
 from ..io.export import Embedding, read_embedding, write_embedding, write_table
 from ..models.vgae import VGAE, VGAEConfig
+from ..plot.embeddings import embedding_figure
+from ..plot.style import image_bytes
 from ..progress import notify
 from ..provenance import describe_process
 from ..training.checkpoint import WEIGHTS, LoadedModel, load_model
@@ -211,12 +213,13 @@ def umap(
     n_neighbors: int = 15,
     min_dist: float = 0.1,
 ) -> pd.DataFrame:
-    """Lay embeddings of one model out in one plane; TSV, and `obsm["X_umap_joint"]` of each `.h5ad`.
+    """Lay embeddings of one model out in one plane; TSV, picture, and `obsm["X_umap_joint"]` of each `.h5ad`.
 
     Parameters
     ----------
     out
-        TSV to write: embedding, chrom, start, end, compartment, umap1, umap2.
+        TSV to write: embedding, chrom, start, end, compartment, umap1, umap2. Its picture stands beside it as
+        PNG: by compartment, by position and, where there are several, by chromosome and by embedding.
     embeddings
         `.h5ad` files that :func:`encode` wrote; with one, `obsm["X_umap"]` is replaced instead.
     seed, n_neighbors, min_dist
@@ -247,4 +250,14 @@ def umap(
         parts.append(rows.assign(umap1=layout[:, 0], umap2=layout[:, 1]))
     table = pd.concat(parts, ignore_index=True)
     write_table(out, table)
+    _draw_layout(Path(out).with_suffix(".png"), table)
     return table
+
+
+def _draw_layout(out: Path, table: pd.DataFrame) -> None:
+    bins = table.rename(columns={"chrom": "chromosome"})
+    shown = [name for name in ("compartment",) if name in bins.columns] + ["position"]
+    shown += [name for name in ("chromosome", "embedding") if bins[name].nunique() > 1]
+    figure = embedding_figure(bins[["umap1", "umap2"]].to_numpy(dtype=np.float64), bins, shown)
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(image_bytes(figure))
