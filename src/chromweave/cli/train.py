@@ -13,8 +13,9 @@ from .arguments import ChromOption, JobSeed, StoreOption, StoresOption, cell_lin
 
 if TYPE_CHECKING:
     from ..workflows.foundation import FinetuneConfig, FinetuneResult, PretrainConfig, PretrainResult
+    from ..workflows.graph_training import GraphTrainResult
 
-__all__ = ["graph", "register"]
+__all__ = ["graph", "register", "scores_shown"]
 
 C = TypeVar("C", "PretrainConfig", "FinetuneConfig")
 
@@ -225,6 +226,10 @@ def finetune(
         Literal["bimodal", "map", "tracks", "infer_map", "infer_tracks"] | None,
         typer.Option(help="What the model reads. [default: bimodal; contacts: infer_map]"),
     ] = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(help="Another paper's network, such as epiphany or epcot-lstm. [default: mix-hic]"),
+    ] = None,
     tune: Annotated[
         Literal["full", "frozen", "probe"] | None,
         typer.Option(help="What of a pre-trained model changes. [default: full]"),
@@ -268,6 +273,7 @@ def finetune(
     if config is not None:
         given = _changes(
             preset=preset,
+            architecture=architecture,
             mode=mode,
             tune=tune,
             signal=signal,
@@ -279,7 +285,8 @@ def finetune(
         settings = configs.load(foundation.FinetuneConfig, config)
     else:
         settings = foundation.FinetuneConfig.preset(preset or "tiny", task, mode, **changes)
-        settings = replace(settings, **_changes(tune=tune, signal=signal, least_known=least_known))
+        more = _changes(architecture=architecture, tune=tune, signal=signal, least_known=least_known)
+        settings = replace(settings, **more)
     if task != "expression" and (signal is not None or least_known is not None):
         raise ConfigError(f"--signal and --least-known belong to --task expression, not to {task}.")
     if target is not None:
@@ -431,7 +438,6 @@ def graph_train(
     resume: ResumeOption = False,
 ) -> None:
     """Train a graph autoencoder; held-out edges are scored beside the trivial rows."""
-    from ..evaluation.edges import summarise_scores
     from ..workflows import graph as workflow
 
     result = workflow.train(
@@ -463,6 +469,13 @@ def graph_train(
         seed=seed,
         resume=resume,
     )
+    context.obj.show(scores_shown(result))
+
+
+def scores_shown(result: GraphTrainResult) -> dict[str, Any]:
+    """What is said of a graph training: AUC of each method, and the likelihood of counts."""
+    from ..evaluation.edges import summarise_scores
+
     shown: dict[str, Any] = {"run": str(result.run), "epochs": result.fit.epochs}
     summary = summarise_scores(result.scores)
     auc = summary[summary["metric"] == "auc"]
@@ -470,7 +483,7 @@ def graph_train(
         shown[f"auc_{method}"] = {row["sampling"]: float(row["mean"]) for _, row in rows.iterrows()}
     counts = summary[summary["metric"] == "negative binomial"]
     shown |= {f"log_likelihood_{row['method']}": float(row["mean"]) for _, row in counts.iterrows()}
-    context.obj.show(shown)
+    return shown
 
 
 def demo(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from torch import nn
@@ -16,7 +16,7 @@ from ..errors import ConfigError, DataError
 from ..evaluation.calibration import fit_temperature
 from ..evaluation.classification import auroc, average_precision
 from ..files import is_first_process
-from ..models.tasks import TaskBody, reads_map, reads_tracks
+from ..models.tasks import Mode, TaskBody, reads_map, reads_tracks
 from ..progress import notify
 from ..training.checkpoint import (
     CONFIG,
@@ -30,6 +30,7 @@ from ..training.checkpoint import (
 from ..training.engine import FitResult, seeded
 from ..training.objectives import LoopClassification, Objective
 from ..training.regression import ContactRegression, SignalRegression
+from .architectures import MIX_HIC, architecture_mode, describe_baseline
 from .contact_scale import ContactScale, mean_expected
 from .foundation_settings import FinetuneConfig
 from .inference import TaskModel
@@ -130,6 +131,8 @@ def finetune(
     if task not in TASKS:
         raise ConfigError(f"no task {task!r}; there are {', '.join(TASKS)}.")
     config = config or FinetuneConfig.preset(preset, task)
+    if config.architecture != MIX_HIC:
+        config = replace(config, mode=cast(Mode, architecture_mode(config.architecture, task)))
     _require_sense(config, task, pretrained)
     opened = open_stores(stores)
     cut = _cut(config, task)
@@ -173,6 +176,11 @@ def _require_sense(config: FinetuneConfig, task: Task, pretrained: str | Path | 
         raise ConfigError(
             f"a model that predicts contacts must not read them; its mode is infer_map or tracks, not "
             f"{config.mode}."
+        )
+    if config.architecture != MIX_HIC and pretrained is not None:
+        raise ConfigError(
+            f"{config.architecture} is trained from scratch: {pretrained} is a pre-training of {MIX_HIC}; "
+            f"leave one of the two out."
         )
     if config.tune != "full" and pretrained is None:
         raise ConfigError(
@@ -262,12 +270,18 @@ def _described(
     given: ModelInput,
 ) -> dict[str, Any]:
     """What builds the network, and what turns its answers into contacts or names the signal they are."""
-    model: dict[str, Any] = {"network": configs.to_mapping(config.network), "mode": config.mode}
+    ratio = given.transform.contacts == "observed_expected"
+    output = {"output": "linear" if ratio else "sigmoid"} if task == "contacts" else {}
+    if config.architecture == MIX_HIC:
+        model: dict[str, Any] = {"network": configs.to_mapping(config.network)}
+    else:
+        model = describe_baseline(
+            config.architecture, task, config.architecture_preset, config.network, **output
+        )
+    model |= {"mode": config.mode, **output}
     if config.tune == "probe":
         model["probe"] = True
     if task == "contacts":
-        ratio = given.transform.contacts == "observed_expected"
-        model["output"] = "linear" if ratio else "sigmoid"
         model["farthest_bins"] = max(_farthest(table, given.resolution) for table in tables)
         if ratio:
             expected = mean_expected(stores, tables, given.transform, given.resolution)

@@ -21,6 +21,7 @@ from ..models.mixhic import PRESETS, MixHicConfig
 from ..models.tasks import Mode
 from ..training.engine import FitConfig
 from ..training.objectives import PairLossConfig
+from .architectures import MIX_HIC
 
 __all__ = [
     "FINETUNE_FITS",
@@ -50,11 +51,12 @@ PRETRAIN_FITS = {
     "paper-256": _PAPER_PRETRAIN,
 }
 # A rate that falls to nothing ends the swings from epoch to epoch that a steady one leaves in the scores.
+# The track encoder normalises after its residuals; a rate of 1e-3 made its tokens alike in every window.
 _TINY = FitConfig(
     epochs=16,
     batch_size=32,
-    learning_rate=1e-3,
-    warmup_steps=30,
+    learning_rate=5e-4,
+    warmup_steps=60,
     patience=8,
     schedule="cosine",
     final_rate=0.02,
@@ -198,6 +200,10 @@ class FinetuneConfig:
         track with values at start sites alone wants a small part, such as 0.01.
     masked
         For contacts and expression: leave entries without data out of the loss; the paper counts them as 0.
+    architecture, architecture_preset
+        ``"mix-hic"``, or another paper's network (:func:`~chromweave.workflows.architectures.architectures`),
+        and its sizes, ``"tiny"`` or ``"paper"``. It decides `mode`, starts from scratch, and takes of
+        `network` the sizes of the windows alone.
     network, transform
         Used from scratch; a pre-trained model brings its own, but for dropout and mixing in the head,
         augmentations and, where contacts are predicted, the scale they are predicted on.
@@ -212,6 +218,8 @@ class FinetuneConfig:
     signal: str = "CAGE"
     least_known: float = LEAST_KNOWN
     masked: bool = True
+    architecture: str = MIX_HIC
+    architecture_preset: str = "tiny"
     network: MixHicConfig = _NETWORKS["tiny"]
     fit: FitConfig = FINETUNE_FITS["loops"]["tiny"]
     transform: WindowTransform = _OURS
@@ -241,6 +249,7 @@ class FinetuneConfig:
         return cls(
             mode=mode or ("infer_map" if task == "contacts" else "bimodal"),
             masked=not name.startswith("paper"),
+            architecture_preset="tiny" if name == "tiny" else "paper",
             network=network,
             fit=replace(settings, **changes),
             transform=_transform(name),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..baselines.networks import describe
 from ..data.store import RegionStore
 from ..errors import FileFormatError, ModelError
 from ..files import atomic_path, read_json
@@ -127,6 +128,10 @@ class _Run:
         return self.model.get("mode")
 
     @property
+    def architecture(self) -> str:
+        return str(self.model.get("architecture", "MIX-HIC"))
+
+    @property
     def transform(self) -> Mapping[str, Any]:
         return self.data["transform"]
 
@@ -213,9 +218,13 @@ def _front_matter(run: _Run) -> str:
 
 
 def _what_it_is(run: _Run) -> Iterable[str]:
-    yield f"# {_TITLES.get(run.kind, run.kind)}"
+    title = _TITLES.get(run.kind, run.kind)
+    yield f"# {title.replace('MIX-HIC, fine-tuned', f'{run.architecture}, trained')}"
     yield _PURPOSES.get(run.kind, f"A model of kind {_code(run.kind)}.")
     yield from _what_it_answers(run)
+    if run.architecture != "MIX-HIC":
+        yield from _what_a_baseline_is(run)
+        return
     config = network_config(run.model)
     sizes = [
         name
@@ -225,6 +234,13 @@ def _what_it_is(run: _Run) -> Iterable[str]:
     named = f"the sizes of the preset {_code(sizes[0])}" if sizes else "sizes of its own"
     reads = "" if run.mode is None else f" Its mode is {_code(run.mode)}."
     yield f"It has {run.parameters:,} parameters and {named}.{reads}"
+    yield _table(("network", "value"), [(key, _shown(value)) for key, value in run.model["network"].items()])
+
+
+def _what_a_baseline_is(run: _Run) -> Iterable[str]:
+    of = describe(run.architecture)
+    yield f"It is the network of another paper, restated. Kept: {of.kept}. Adapted: {of.adapted}."
+    yield f"It has {run.parameters:,} parameters and reads what the mode {_code(run.mode)} does."
     yield _table(("network", "value"), [(key, _shown(value)) for key, value in run.model["network"].items()])
 
 

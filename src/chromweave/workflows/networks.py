@@ -20,6 +20,7 @@ from ..errors import ConfigError, ModelError
 from ..models.mixhic import MixHicConfig, MixHicPretrain
 from ..models.tasks import ContactModel, ExpressionModel, LoopModel
 from ..training.checkpoint import CONFIG, WEIGHTS, LoadedModel, load_model, read_description
+from .architectures import build_baseline
 
 __all__ = [
     "CARD",
@@ -89,7 +90,9 @@ def network_config(model: Mapping[str, Any]) -> MixHicConfig:
     return configs.from_mapping(MixHicConfig, _entry(model, "network"), where=f"{CONFIG}: network")
 
 
-def _of_task(build: Callable[..., nn.Module], model: Mapping[str, Any], *more: Any) -> nn.Module:
+def _of_task(task: str, build: Callable[..., nn.Module], model: Mapping[str, Any], *more: Any) -> nn.Module:
+    if "architecture" in model:
+        return build_baseline(model, task)
     try:
         return build(network_config(model), _entry(model, "mode"), bool(model.get("probe", False)), *more)
     except ConfigError as error:
@@ -98,9 +101,9 @@ def _of_task(build: Callable[..., nn.Module], model: Mapping[str, Any], *more: A
 
 _BUILDERS: Mapping[str, Callable[[Mapping[str, Any]], nn.Module]] = {
     PRETRAIN: lambda model: MixHicPretrain(network_config(model)),
-    LOOPS: lambda model: _of_task(LoopModel, model),
-    CONTACTS: lambda model: _of_task(ContactModel, model, model.get("output", "sigmoid")),
-    EXPRESSION: lambda model: _of_task(ExpressionModel, model),
+    LOOPS: lambda model: _of_task("loops", LoopModel, model),
+    CONTACTS: lambda model: _of_task("contacts", ContactModel, model, model.get("output", "sigmoid")),
+    EXPRESSION: lambda model: _of_task("expression", ExpressionModel, model),
 }
 
 
@@ -112,8 +115,8 @@ def build_network(kind: str, model: Mapping[str, Any]) -> nn.Module:
     kind
         :data:`PRETRAIN` or one of :data:`TASKS`.
     model
-        As in `config.json`: ``network``; of a task's model also ``mode`` and ``probe``, and of contacts
-        ``output``.
+        As in `config.json`: ``network``; of a task's model also ``mode`` and ``probe``, of contacts
+        ``output``, and of a baseline ``architecture``.
 
     Raises
     ------
