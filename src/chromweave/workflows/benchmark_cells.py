@@ -1,0 +1,204 @@
+"""The cells of a benchmark: each a call in a process of its own, measured, with an end to its patience.
+
+What one method does, raise, hang or be killed for its memory, is written into its cell; the others go on.
+A cell that is complete is not run again.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from ..errors import ChromweaveError, InterruptedTraining
+from ..files import read_json, write_json
+from ..progress import notify, track
+from .experiment_steps import once
+
+__all__ = ["Cell", "Outcome", "run_cells"]
+
+_PATIENCE = 5.0  # seconds that a process has to end after it was told to
+_GLANCE = 0.2  # seconds between looks at a process
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A call whose outcome is a cell of a table.
+
+    Parameters
+    ----------
+    name
+        Names its files.
+    call
+        A module's function; it returns plain values (numbers, text), which are kept.
+    arguments
+        What it is given; they have to survive pickling.
+    settings
+        Plain values that decide how it turns out; a cell made with others is refused.
+    timeout
+        Seconds.
+    """
+
+    name: str
+    call: Callable[..., Mapping[str, Any]]
+    arguments: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    timeout: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a cell turned out.
+
+    Attributes
+    ----------
+    values
+        What the call returned; empty where it failed.
+    error
+        Why it failed, in a sentence; empty where it did not.
+    seconds, cpu_seconds, peak_mb
+        Wall and processor time, and the most memory its process held (MB); NaN where it was ended.
+    """
+
+    values: Mapping[str, Any]
+    error: str
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+
+
+def run_cells(folder: Path, cells: Sequence[Cell], *, jobs: int = 1, retry: bool = False) -> list[Outcome]:
+    """Run every cell that is not complete.
+
+    Parameters
+    ----------
+    folder
+        Gets ``NAME.json`` with the outcome, and ``NAME.log`` with what the call printed.
+    cells
+        In the order of the outcomes.
+    jobs
+        How many run side by side.
+    retry
+        Run cells again that failed.
+
+    Raises
+    ------
+    ConfigError
+        A cell is there, made with other settings.
+    """
+    if retry:
+        for cell in cells:
+            _forget_failure(folder / f"{cell.name}.json")
+    stop = threading.Event()
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        begun = pool.map(lambda cell: _outcome(folder, cell, stop), cells)
+        try:
+            return list(track(begun, "benchmark", total=len(cells), unit="cells"))
+        except BaseException:  # an interruption above all: no cell is to go on without anybody waiting
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _forget_failure(path: Path) -> None:
+    if path.is_file() and read_json(path).get("error"):
+        path.unlink()
+
+
+def _outcome(folder: Path, cell: Cell, stop: threading.Event) -> Outcome:
+    path = folder / f"{cell.name}.json"
+    once(path, cell.settings, lambda begun: _run(cell, path, stop))
+    found = read_json(path)
+    return Outcome(
+        found["values"],
+        found["error"],
+        *(float("nan") if found[name] is None else float(found[name]) for name in _MEASURED),
+    )
+
+
+_MEASURED = ("seconds", "cpu_seconds", "peak_mb")
+
+
+def _run(cell: Cell, path: Path, stop: threading.Event) -> None:
+    """Run the call in its process, and write what came of it, unless it was stopped from outside."""
+    log, report = path.with_suffix(".log"), path.with_suffix(".report.json")
+    report.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    process = multiprocessing.get_context("spawn").Process(
+        target=_work, args=(cell.call, dict(cell.arguments), str(report), str(log)), name=cell.name
+    )
+    began = time.monotonic()
+    process.start()
+    while process.is_alive() and not stop.is_set() and time.monotonic() - began < cell.timeout:
+        process.join(_GLANCE)
+    late = process.is_alive()
+    _end(process)
+    if stop.is_set():
+        raise InterruptedTraining(f"{cell.name}: stopped; the same command goes on from there.")
+    found = read_json(report) if report.is_file() and not late else {"values": {}, "error": ""}
+    if late:
+        found["error"] = f"took longer than {cell.timeout:g} s"
+    elif not report.is_file():
+        found["error"] = f"its process ended with {process.exitcode}; see {log.name}"
+    found["seconds"] = round(time.monotonic() - began, 1)
+    if found["error"]:
+        notify(f"{cell.name}: {found['error']}")
+    write_json(path, {**dict.fromkeys(_MEASURED), **found})
+    report.unlink(missing_ok=True)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _end(process: BaseProcess) -> None:
+    if process.is_alive():
+        process.terminate()
+        process.join(_PATIENCE)
+    if process.is_alive():
+        process.kill()
+        process.join()
+
+
+def _work(call: Callable[..., Mapping[str, Any]], arguments: dict[str, Any], report: str, log: str) -> None:
+    """In the cell's process: call, and report; everything printed goes to the log."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the process that waits decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with open(log, "ab", buffering=0) as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    found: dict[str, Any] = {"values": {}, "error": ""}
+    try:
+        found["values"] = dict(call(**arguments))
+    except ChromweaveError as error:
+        found["error"] = str(error)
+    except Exception as error:
+        traceback.print_exc()
+        found["error"] = f"{type(error).__name__}: {error}"
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    found["cpu_seconds"] = round(used.ru_utime + used.ru_stime, 1)
+    found["peak_mb"] = _peak_mb(used.ru_maxrss)
+    write_json(report, found)
+
+
+def _peak_mb(counted: int) -> int:
+    """The most memory this process has held. What Linux counts for a child begins with its parent's."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return round(int(line.split()[1]) / 2**10)
+    return round(counted / (2**20 if sys.platform == "darwin" else 2**10))

@@ -1,0 +1,238 @@
+"""What a benchmark compares, on which cell lines, and with what budget: the file that `--config` names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from .. import config as configs
+from ..errors import ConfigError
+from .architectures import MIX_HIC, architectures
+from .few_shot import FewShotConfig
+
+__all__ = [
+    "PEAKACHU",
+    "REFHIC",
+    "Annotation",
+    "BenchConfig",
+    "Line",
+    "Methods",
+    "PretrainingInput",
+    "label",
+    "load_bench",
+]
+
+PEAKACHU, REFHIC = "peakachu", "refhic"
+_LABELS = {
+    MIX_HIC: "MIX-HIC",
+    "epiphany": "Epiphany",
+    "corigami": "C.Origami",
+    "epcot-lstm": "EPCOT-LSTM",
+    "epcot-transformer": "EPCOT-transformer",
+    "epi-cnn": "Epi-CNN",
+    "epi-graph": "Epi-Graph",
+    PEAKACHU: "Peakachu",
+    "dloopcaller": "DLoopCaller",
+    REFHIC: "RefHiC",
+}
+_LOOPS = (MIX_HIC, PEAKACHU, "dloopcaller", REFHIC)
+
+
+def label(method: str) -> str:
+    """A method as tables and figures spell it."""
+    return _LABELS.get(method, method)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A cell line: its store, and its window table for each task that it takes part in.
+
+    Parameters
+    ----------
+    name
+        In tables.
+    store
+        Its store.
+    loops, contacts, expression
+        Window tables with train, valid and test; None: it does not take part.
+    published
+        Published loops (BEDPE) that whole-chromosome annotation is held against.
+    """
+
+    name: str
+    store: str
+    loops: str | None = None
+    contacts: str | None = None
+    expression: str | None = None
+    published: str | None = None
+
+    def windows(self, task: str) -> str | None:
+        """Its window table for a task."""
+        return {"loops": self.loops, "contacts": self.contacts, "expression": self.expression}[task]
+
+
+@dataclass(frozen=True)
+class PretrainingInput:
+    """What MIX-HIC is pre-trained on: stores and a window table of each; or a finished run.
+
+    Parameters
+    ----------
+    stores, windows
+        In the same order.
+    epochs
+        Instead of the preset's.
+    run
+        Run folder of a pre-training, instead of these.
+    """
+
+    stores: tuple[str, ...] = ()
+    windows: tuple[str, ...] = ()
+    epochs: int | None = None
+    run: str | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.stores) == (self.run is not None):
+            raise ConfigError("a pre-training has stores and windows, or a run that is there: give either.")
+        if len(self.stores) != len(self.windows):
+            raise ConfigError(
+                f"{len(self.stores)} stores and {len(self.windows)} window tables to pre-train on: give one "
+                "table per store, in order."
+            )
+
+
+@dataclass(frozen=True)
+class Methods:
+    """Which methods are compared for each task; all there are by default."""
+
+    contacts: tuple[str, ...] = architectures("contacts")
+    expression: tuple[str, ...] = architectures("expression")
+    loops: tuple[str, ...] = _LOOPS
+
+    def __post_init__(self) -> None:
+        known = {
+            "contacts": architectures("contacts"),
+            "expression": architectures("expression"),
+            "loops": _LOOPS,
+        }
+        for task, names in known.items():
+            if unknown := [name for name in getattr(self, task) if name not in names]:
+                raise ConfigError(f"no method {unknown[0]!r} for {task}; there are {', '.join(names)}.")
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Whole chromosomes that loops are annotated on.
+
+    Parameters
+    ----------
+    chroms
+        Chromosomes; the test chromosomes of the line's loop windows by default.
+    programs
+        Folder with the programs of other callers (``bin`` of a virtual environment); PATH without it.
+    timeout
+        Seconds that a caller may take.
+    """
+
+    chroms: tuple[str, ...] = ()
+    programs: str | None = None
+    timeout: float = 3600.0
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """A benchmark.
+
+    Parameters
+    ----------
+    lines
+        Cell lines; models are trained on each and tested on each (and, across lines, on the others).
+    pretraining
+        Of MIX-HIC; None: it starts from scratch.
+    preset
+        Sizes and optimisation of all methods: ``"tiny"``, ``"small"``, ``"paper-128"`` or ``"paper-256"``.
+    epochs
+        Of every training, instead of the preset's.
+    tracks
+        Tracks that all methods read; those that all lines share by default.
+    signal
+        Track that expression is.
+    expression_tracks
+        Tracks that methods for expression read instead; MIX-HIC then starts from scratch.
+    seed, seeds
+        The first, and how many trainings of each method; a claim needs at least three.
+    timeout
+        Seconds that a training may take.
+    block
+        Blocks that are resampled for intervals, bp.
+    methods, few_shot, annotation
+        Further settings of single tables.
+    """
+
+    lines: tuple[Line, ...]
+    pretraining: PretrainingInput | None = None
+    preset: str = "tiny"
+    epochs: int | None = None
+    tracks: tuple[str, ...] = ()
+    signal: str = "CAGE"
+    expression_tracks: tuple[str, ...] = ()
+    seed: int = 0
+    seeds: int = 1
+    timeout: float = 7200.0
+    block: int = 5_000_000
+    methods: Methods = field(default_factory=Methods)
+    few_shot: FewShotConfig = field(default_factory=FewShotConfig)
+    annotation: Annotation = field(default_factory=Annotation)
+
+    def __post_init__(self) -> None:
+        names = [line.name for line in self.lines]
+        if not names:
+            raise ConfigError("a benchmark needs a cell line: [[lines]] with name, store and window tables.")
+        if len(set(names)) < len(names):
+            raise ConfigError(f"two cell lines have one name among {', '.join(names)}.")
+        if self.seeds < 1:
+            raise ConfigError(f"seeds must be at least 1, not {self.seeds}.")
+        if not (self.timeout > 0 and self.annotation.timeout > 0):
+            raise ConfigError("a timeout must be above 0 seconds.")
+
+    def taking_part(self, task: str) -> tuple[Line, ...]:
+        """Lines that have windows for a task.
+
+        Raises
+        ------
+        ConfigError
+            None has.
+        """
+        found = tuple(line for line in self.lines if line.windows(task) is not None)
+        if not found:
+            raise ConfigError(f"no cell line has windows for {task}: give [[lines]] {task} = 'TABLE'.")
+        return found
+
+
+def load_bench(path: str | Path) -> BenchConfig:
+    """Read a benchmark's file; paths in it start from its folder.
+
+    Raises
+    ------
+    ConfigError
+        It is no TOML, or has an unknown, missing or unfit setting.
+    """
+    read, here = configs.load(BenchConfig, path), Path(path).parent
+
+    def from_here(values: Iterable[str]) -> tuple[str, ...]:
+        return tuple(str(here / value) for value in values)
+
+    def given(one: Any, *names: str) -> Any:
+        known = {name: getattr(one, name) for name in names}
+        return replace(one, **{name: str(here / value) for name, value in known.items() if value is not None})
+
+    lines = tuple(given(line, "store", "loops", "contacts", "expression", "published") for line in read.lines)
+    before = read.pretraining
+    if before is not None:
+        before = replace(
+            given(before, "run"), stores=from_here(before.stores), windows=from_here(before.windows)
+        )
+    return replace(
+        read, lines=lines, pretraining=before, annotation=given(read.annotation, "programs")
+    )  # fmt: skip
