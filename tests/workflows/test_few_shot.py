@@ -233,3 +233,23 @@ def test_two_real_arms(place, tmp_path):
     again = few_shot(tmp_path / "out", **call)
     assert {path: path.stat().st_mtime_ns for path in runs} == runs
     assert again["value"].equals(table["value"])
+
+
+def test_another_papers_network_is_a_start_on_the_same_windows(place, tmp_path):
+    lab = Laboratory(score=better_if_pretrained)
+    settings = FewShotConfig(ratios=(0.5,), draws=1, least_windows=0)
+    table = run(
+        place,
+        tmp_path / "out",
+        lab,
+        pretrained=place / "pre",
+        config=settings,
+        architectures=("dloopcaller",),
+    )
+    ours, scratch, theirs = lab.trained
+    assert [call["config"].architecture for call in lab.trained] == ["mix-hic", "mix-hic", "dloopcaller"]
+    assert theirs["pretrained"] is None
+    for name in ("windows", "seed"):
+        assert ours[name] == scratch[name] == theirs[name]
+    assert theirs["config"].transform == scratch["config"].transform
+    assert len(rows(table, "mean", start="dloopcaller")) == 1

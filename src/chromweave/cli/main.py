@@ -14,7 +14,7 @@ from .._version import __version__
 from ..errors import ChromweaveError, InterruptedTraining, TrainingError
 from ..files import is_first_process
 from ..progress import reporting
-from . import analyse, annotate, data, experiment, loops, perturb, predict, train
+from . import analyse, annotate, benchmark, data, experiment, loops, perturb, predict, train
 from .terminal import Terminal
 
 __all__ = ["app", "main"]
@@ -38,6 +38,7 @@ loops.register(app)
 annotate.register(app)
 analyse.register(app)
 experiment.register(app)
+benchmark.register(app)
 
 
 def _version(wanted: bool) -> None:

@@ -118,7 +118,8 @@ def _forget_failure(path: Path) -> None:
 
 def _outcome(folder: Path, cell: Cell, stop: threading.Event) -> Outcome:
     path = folder / f"{cell.name}.json"
-    once(path, cell.settings, lambda begun: _run(cell, path, stop))
+    remedy = "give the benchmark another folder, or the settings that it was begun with"
+    once(path, cell.settings, lambda begun: _run(cell, path, stop), remedy=remedy)
     found = read_json(path)
     return Outcome(
         found["values"],

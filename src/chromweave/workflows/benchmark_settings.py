@@ -15,18 +15,25 @@ from .few_shot import FewShotConfig
 __all__ = [
     "PEAKACHU",
     "REFHIC",
+    "VARIANTS",
     "Annotation",
     "BenchConfig",
     "Line",
     "Methods",
     "PretrainingInput",
+    "ablated",
     "label",
     "load_bench",
 ]
 
 PEAKACHU, REFHIC = "peakachu", "refhic"
+VARIANTS = {"mix-hic-scratch": None, "mix-hic-map": "map", "mix-hic-tracks": "tracks"}
+"""MIX-HIC without something: its pre-training, the tracks, the map; and the mode that it then has."""
 _LABELS = {
     MIX_HIC: "MIX-HIC",
+    "mix-hic-scratch": "MIX-HIC, not pre-trained",
+    "mix-hic-map": "MIX-HIC, map only",
+    "mix-hic-tracks": "MIX-HIC, tracks only",
     "epiphany": "Epiphany",
     "corigami": "C.Origami",
     "epcot-lstm": "EPCOT-LSTM",
@@ -38,6 +45,11 @@ _LABELS = {
     REFHIC: "RefHiC",
 }
 _LOOPS = (MIX_HIC, PEAKACHU, "dloopcaller", REFHIC)
+
+
+def ablated(task: str) -> tuple[str, ...]:
+    """MIX-HIC and its variants for a task; a map from tracks has none that reads the map."""
+    return MIX_HIC, *(name for name in VARIANTS if (task, name) != ("contacts", "mix-hic-map"))
 
 
 def label(method: str) -> str:

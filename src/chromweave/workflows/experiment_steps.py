@@ -17,7 +17,7 @@ from ..errors import ConfigError, DataError
 from ..files import read_json, write_json
 from ..provenance import describe_inputs
 
-__all__ = ["identity", "once", "plain", "training_settings"]
+__all__ = ["forget_others", "identity", "once", "plain", "training_settings"]
 
 _SUFFIX = ".step.json"
 # What no result depends on: where and how fast the work is done, and how often it is saved.
@@ -35,7 +35,12 @@ _FREE = {
 }
 
 
-def once(target: Path, settings: Mapping[str, Any], make: Callable[[bool], Any]) -> Any:
+_REMEDY = "give the experiment another folder, or --overwrite to start it anew"
+
+
+def once(
+    target: Path, settings: Mapping[str, Any], make: Callable[[bool], Any], *, remedy: str = _REMEDY
+) -> Any:
     """Make `target` unless it is there, made with the same settings.
 
     Parameters
@@ -46,6 +51,8 @@ def once(target: Path, settings: Mapping[str, Any], make: Callable[[bool], Any])
         Everything that decides how it turns out, as plain values.
     make
         Called with whether an earlier call began and did not end; what it returns is kept (plain values).
+    remedy
+        What to do about other settings, for the error.
 
     Returns
     -------
@@ -61,16 +68,20 @@ def once(target: Path, settings: Mapping[str, Any], make: Callable[[bool], Any])
     record = read_json(path) if path.is_file() else None
     if record is not None:
         if different := _difference(record["settings"], wanted):
-            raise ConfigError(
-                f"{target}: was made with other settings ({different}); give the experiment another folder, "
-                "or --overwrite to start it anew."
-            )
+            raise ConfigError(f"{target}: was made with other settings ({different}); {remedy}.")
         if record["done"] and target.exists():
             return record["result"]
     write_json(path, {"settings": wanted, "done": False})
     result = plain(make(record is not None))
     write_json(path, {"settings": wanted, "done": True, "result": result})
     return result
+
+
+def forget_others(target: Path, settings: Mapping[str, Any]) -> None:
+    """Make `target` anew at the next :func:`once` if it was made with other settings: for what is derived."""
+    path = _record_path(target)
+    if path.is_file() and read_json(path)["settings"] != plain(settings):
+        path.unlink()
 
 
 def identity(path: str | Path | None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -38,7 +38,7 @@ __all__ = ["FEW_SHOT", "FewShotConfig", "few_shot"]
 
 FEW_SHOT = experiment_schema(
     "few-shot",
-    Column("start", "text", "pre-trained, scratch, or none in trivial rows"),
+    Column("start", "text", "pre-trained, scratch, another network's name, or none in trivial rows"),
     Column("ratio", "number", "share of the training windows"),
     Column("draw", "integer", "which subset of that ratio", nullable=True),
     Column("train_windows", "integer", "training windows drawn", nullable=True),
@@ -90,6 +90,7 @@ class FewShotConfig:
 class _Settings:
     few_shot: FewShotConfig
     finetuning: FinetuneConfig
+    architectures: tuple[str, ...] = ()
 
 
 class _Subset(NamedTuple):
@@ -109,6 +110,7 @@ def few_shot(
     task: Task = "loops",
     pretrained: str | Path | None = None,
     finetuning: FinetuneConfig | None = None,
+    architectures: Sequence[str] = (),
     config: FewShotConfig | None = None,
     evaluation: EvaluateConfig | None = None,
     metric: str | None = None,
@@ -137,6 +139,9 @@ def few_shot(
         Run folder of pretrain; without it only the start from scratch is tried.
     finetuning
         Budget of every arm; the preset tiny if not given. With `pretrained`, network and input are its.
+    architectures
+        Other papers' networks (:func:`~chromweave.workflows.architectures.architectures`) to train from
+        scratch on the same windows; each is a start by its name.
     config
         Ratios, draws, seeds.
     evaluation
@@ -176,15 +181,19 @@ def few_shot(
         finetuning = alike(finetuning, task, pretrained)
     inputs = [store, windows, *([] if pretrained is None else [pretrained])]
     bench = open_bench(
-        out, "few-shot", _Settings(config, finetuning),
+        out, "few-shot", _Settings(config, finetuning, tuple(architectures)),
         seed=seed, inputs=inputs, overwrite=overwrite, verbs=verbs, evaluation=evaluation,
     )  # fmt: skip
     arms = [
         arm
         for ratio in config.ratios
         for draw in range(config.draws)
-        for arm in _arms(bench, opened, Path(windows), task, pretrained, finetuning, config, ratio, draw)
-    ]
+        for arm in _arms(
+            bench, opened, Path(windows), task, pretrained,
+            {name: replace(finetuning, architecture=name, tune="full") for name in architectures},
+            finetuning, config, ratio, draw,
+        )
+    ]  # fmt: skip
     rows = _rows(bench, arms, both=pretrained is not None)
     figure = fewshot_figure(_points(rows, shown_metrics(rows, metric, 3)))
     extra = {"validation": "the whole split, whatever the ratio"}
@@ -197,6 +206,7 @@ def _arms(
     windows: Path,
     task: Task,
     pretrained: str | Path | None,
+    others: Mapping[str, FinetuneConfig],
     finetuning: FinetuneConfig,
     config: FewShotConfig,
     ratio: float,
@@ -204,13 +214,16 @@ def _arms(
 ) -> list[Arm]:
     """The arms of one draw: each start, with each seed."""
     subset = _subset(bench, store, windows, task, config, ratio, draw)
-    starts = {SCRATCH: None} if pretrained is None else {PRETRAINED: Path(pretrained), SCRATCH: None}
+    whole = replace(finetuning, tune="full")
+    starts: dict[str, tuple[Path | None, FinetuneConfig]] = {SCRATCH: (None, whole)}
+    if pretrained is not None:
+        starts = {PRETRAINED: (Path(pretrained), finetuning), **starts}
+    starts |= {name: (None, settings) for name, settings in others.items()}
     shared = {"ratio": ratio, "draw": draw, "train_windows": subset.taken}
     arms = []
     for seed in consecutive(bench.seed + _BETWEEN_DRAWS * draw, config.seeds):
-        for start, source in starts.items():
+        for start, (source, settings) in starts.items():
             name = f"ratio-{ratio:g}.draw-{draw}.seed-{seed}.{start}"
-            settings = finetuning if source else replace(finetuning, tune="full")
             fitting = Fitting(name, task, store.path, subset.training, settings, seed, source)
             arms.append(
                 Arm(

@@ -1,0 +1,253 @@
+"""The benchmark: each table of the paper, and ours beside them, filled from one file of settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import config as configs
+from ..errors import ConfigError, OutputError
+from ..files import atomic_path, read_json, write_json
+from ..plot.curves import evaluation_figure
+from ..plot.style import image_bytes
+from ..progress import notify
+from ..provenance import describe_inputs, describe_process
+from .architectures import MIX_HIC
+from .benchmark_report import COLUMNS, markdown
+from .benchmark_settings import BenchConfig, ablated, label, load_bench
+from .evaluation_rows import EvaluateConfig
+from .few_shot import PRETRAINED, SCRATCH, few_shot
+from .foundation_settings import FinetuneConfig
+from .task_benchmark import TaskBenchmark, pretraining_run, task_benchmark, tracks_read
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["BENCHMARKS", "benchmark"]
+
+_TITLES = {
+    "contacts": "Contact maps from tracks (the paper's table 2)",
+    "loops": "Loops (the paper's table 3)",
+    "expression": "Expression (the paper's table 4)",
+    "cross-cell": "Across cell lines (the paper's figure 5)",
+    "few-shot": "Loops from few windows (the paper's figure 4)",
+    "ablation": "MIX-HIC without its parts (the paper's figure 6)",
+}
+_CROSSED = ("contacts", "loops")
+_ABLATED = ("loops", "contacts", "expression")
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What every benchmark is called with."""
+
+    out: Path
+    config: BenchConfig
+    jobs: int
+    retry: bool
+
+
+def benchmark(
+    kind: str, out: str | Path, config: str | Path, *, jobs: int = 1, retry: bool = False
+) -> dict[str, pd.DataFrame]:
+    """Fill the tables of a benchmark.
+
+    Parameters
+    ----------
+    kind
+        One of :data:`BENCHMARKS`.
+    out
+        Folder for ``KIND.md``, ``KIND.json``, a ``.tsv`` for each table, figures, and everything that is
+        trained; several benchmarks share what they have in common when they are given the same folder. What
+        is complete is not made again.
+    config
+        File of :class:`~chromweave.workflows.benchmark_settings.BenchConfig`.
+    jobs
+        Trainings side by side.
+    retry
+        Run again what failed.
+
+    Returns
+    -------
+    dict
+        The tables by their names.
+
+    Raises
+    ------
+    ConfigError
+        There is no such benchmark, the settings do not fit, or what is in the folder was made with others.
+    DataError
+        Windows do not fit their stores.
+    """
+    if kind not in BENCHMARKS:
+        raise ConfigError(f"no benchmark {kind!r}; there are {', '.join(BENCHMARKS)}.")
+    given = _Given(Path(out), load_bench(config), jobs, retry)
+    _require_folder(given.out)
+    write_json(given.out / "benchmark.json", {"kind": "chromweave benchmark", **describe_process()})
+    tables, text, figures = BENCHMARKS[kind](given)
+    _write(given, kind, Path(config), tables, text, figures)
+    return tables
+
+
+_Made = tuple[dict[str, "pd.DataFrame"], str, dict[str, bytes]]
+
+
+def _require_folder(out: Path) -> None:
+    """Refuse a folder of anything else."""
+    marker = out / "benchmark.json"
+    if marker.is_file() and read_json(marker).get("kind") == "chromweave benchmark":
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputError(f"{out}: is there and holds no benchmark; give another folder.")
+
+
+def _write(
+    given: _Given,
+    kind: str,
+    config: Path,
+    tables: Mapping[str, pd.DataFrame],
+    text: str,
+    figures: Mapping[str, bytes],
+) -> None:
+    for name, table in tables.items():
+        with atomic_path(given.out / f"{name}.tsv") as temporary:
+            table.to_csv(temporary, sep="\t", index=False, na_rep="NA", float_format="%.6g")
+    for name, image in figures.items():
+        with atomic_path(given.out / f"{name}.png") as temporary:
+            temporary.write_bytes(image)
+    stores = [path for line in given.config.lines for path in (line.store, line.loops, line.contacts) if path]
+    record = {
+        **describe_process(),
+        "config": configs.to_mapping(given.config),
+        "inputs": describe_inputs([config, *stores]),
+    }
+    write_json(given.out / f"{kind}.json", record)
+    with atomic_path(given.out / f"{kind}.md") as temporary:
+        temporary.write_text(f"# {_TITLES[kind]}\n\n{text}", encoding="utf-8")
+    notify(f"tables: {given.out / kind}.md; values: {', '.join(f'{name}.tsv' for name in tables)}")
+
+
+# --- tables 2 to 4
+
+
+def _of_task(task: str) -> Callable[[_Given], _Made]:
+    def make(given: _Given) -> _Made:
+        found = _asked(given, task)
+        text = _text(given, task, found, "Trained and tested on each cell line")
+        return _tables(task, found), text, _figures(task, task, found.scores)
+
+    return make
+
+
+def _asked(given: _Given, task: Any, **options: Any) -> TaskBenchmark:
+    return task_benchmark(
+        given.out, task, given.config, jobs=given.jobs, retry=given.retry, **options
+    )  # fmt: skip
+
+
+def _tables(name: str, found: TaskBenchmark) -> dict[str, pd.DataFrame]:
+    return {name: found.scores, f"{name}.costs": found.costs}
+
+
+def _text(given: _Given, task: str, found: TaskBenchmark, title: str) -> str:
+    return markdown(task, found.scores, found.costs, title=title, block=given.config.block / 1e6)
+
+
+def _figures(name: str, task: str, scores: pd.DataFrame) -> dict[str, bytes]:
+    """A figure for each pair of cell lines: every method's metrics with their intervals."""
+    made = {}
+    shown = scores[(scores["stratum"] == "all") & (scores["role"] != "difference")]
+    shown = shown[shown["metric"].isin(COLUMNS[task])]
+    for (train, test), rows in shown.groupby(["train_line", "test_line"], sort=False):
+        where = train if train == test else f"{train}-on-{test}"
+        trivial = set(rows.loc[rows["role"] == "trivial", "method"])
+        named = rows.assign(metric=rows["metric"].map(COLUMNS[task]))
+        made[f"{name}.{where}"] = image_bytes(evaluation_figure(named, trivial=trivial))
+    return made
+
+
+# --- figures 4 to 6
+
+
+def _cross_cell(given: _Given) -> _Made:
+    tables: dict[str, pd.DataFrame] = {}
+    texts: list[str] = []
+    figures: dict[str, bytes] = {}
+    for task in _CROSSED:
+        if len([line for line in given.config.lines if line.windows(task)]) < 2:
+            notify(f"across cell lines: fewer than two have windows for {task}; it is left out.")
+            continue
+        found = _asked(given, task, across=True)
+        tables |= _tables(f"cross-cell.{task}", found)
+        texts.append(markdown(task, found.scores, None, title=task, block=given.config.block / 1e6))
+        figures |= _figures(f"cross-cell.{task}", task, found.scores)
+    if not tables:
+        raise ConfigError("to test across cell lines two need windows for contacts or loops.")
+    return tables, "\n".join(texts), figures
+
+
+def _ablation(given: _Given) -> _Made:
+    tables: dict[str, pd.DataFrame] = {}
+    texts: list[str] = []
+    figures: dict[str, bytes] = {}
+    for task in _ABLATED:
+        if not any(line.windows(task) for line in given.config.lines):
+            continue
+        found = _asked(given, task, methods=ablated(task))
+        tables |= _tables(f"ablation.{task}", found)
+        texts.append(_text(given, task, found, task))
+        figures |= _figures(f"ablation.{task}", task, found.scores)
+    if not tables:
+        raise ConfigError("no cell line has windows for any task: give [[lines]] loops = 'TABLE'.")
+    return tables, "\n".join(texts), figures
+
+
+def _few_shot(given: _Given) -> _Made:
+    config, tables, texts = given.config, {}, []
+    before = pretraining_run(given.out, config, jobs=given.jobs, retry=given.retry)
+    settings = FinetuneConfig.preset(config.preset, "loops")
+    if config.epochs is not None:
+        settings = replace(settings, fit=replace(settings.fit, epochs=config.epochs))
+    settings = replace(settings, transform=replace(settings.transform, tracks=tracks_read(config, "loops")))
+    figures: dict[str, bytes] = {}
+    for line in config.taking_part("loops"):
+        out = given.out / "few-shot" / line.name
+        table = few_shot(
+            out, store=line.store, windows=line.loops or "", task="loops", pretrained=before,
+            architectures=("dloopcaller",), finetuning=settings, config=config.few_shot,
+            evaluation=EvaluateConfig(block=config.block), seed=config.seed,
+        )  # fmt: skip
+        tables[f"few-shot.{line.name}"] = table
+        texts.append(_few_shot_text(line.name, table))
+        figures[f"few-shot.{line.name}"] = (out / "few-shot.png").read_bytes()
+    return tables, "\n".join(texts), figures
+
+
+def _few_shot_text(line: str, table: pd.DataFrame) -> str:
+    """AUROC of every start at every ratio: mean over draws, and each."""
+    rows = table[(table["row"] == "arm") & (table["metric"] == "auroc") & (table["stratum"] == "all")]
+    own = rows[rows["method"] == "model"]
+    names = {PRETRAINED: label(MIX_HIC), SCRATCH: label("mix-hic-scratch")}
+    lines = [f"## {line}", "", "AUROC on the test windows: mean over draws, and each.", ""]
+    lines += ["| ratio | windows | start | AUROC |", "|---|---|---|---|"]
+    for (ratio, start), of in own.groupby(["ratio", "start"], sort=False):
+        known = of["value"].dropna()
+        windows = " ".join(f"{n:,}" for n in sorted({int(n) for n in of["train_windows"].dropna()}))
+        each = " ".join(f"{value:.3f}" for value in known)
+        notes = of["note"].dropna()
+        shown = (
+            f"{known.mean():.3f} ({each})" if len(known) else f"none: {notes.iloc[0] if len(notes) else ''}"
+        )
+        lines.append(f"| {ratio:g} | {windows} | {names.get(start, label(str(start)))} | {shown} |")
+    return "\n".join(lines) + "\n"
+
+
+BENCHMARKS: Mapping[str, Callable[[_Given], _Made]] = {
+    **{task: _of_task(task) for task in ("contacts", "loops", "expression")},
+    "cross-cell": _cross_cell,
+    "few-shot": _few_shot,
+    "ablation": _ablation,
+}
+"""Every benchmark, by the word that the command is given."""
