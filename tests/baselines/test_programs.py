@@ -1,6 +1,7 @@
 """Programs are found, asked for their version, run, measured, and killed in time."""
 
 import os
+import subprocess
 import sys
 import time
 
@@ -86,6 +87,23 @@ def test_a_program_that_is_not_done_in_time_is_killed_with_its_children(tmp_path
         run_program(python(parent), timeout=3)
     assert time.monotonic() - start < 10
     time.sleep(0.3)
+    last = beat.read_text()
+    time.sleep(0.5)
+    assert beat.read_text() == last
+
+
+def test_a_program_ends_with_whoever_waits_for_it(tmp_path):
+    beat = tmp_path / "beat"
+    write = f"pathlib.Path({str(beat)!r}).write_text(str(time.time()))"
+    child = f"import time, pathlib\nwhile True: {write}; time.sleep(.05)"
+    run = "from chromweave.baselines.programs import run_program"
+    waiting = subprocess.Popen(python(f"{run}\nrun_program([{sys.executable!r}, '-c', {child!r}])"))
+    end = time.monotonic() + 30
+    while not beat.exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    waiting.kill()
+    waiting.wait()
+    time.sleep(2.5)
     last = beat.read_text()
     time.sleep(0.5)
     assert beat.read_text() == last

@@ -32,14 +32,21 @@ __all__ = [
 ]
 
 # A small process between us and the program: peak memory counts from the process that starts another one,
-# which would be this one with all that it holds.
+# which would be this one with all that it holds. It ends the program where nobody waits for it any longer.
 _LAUNCHER = """
-import json, os, resource, subprocess, sys
+import json, os, resource, signal, subprocess, sys
+parent, status = os.getppid(), None
 try:
-    status = subprocess.call(sys.argv[2:])
+    program = subprocess.Popen(sys.argv[2:])
 except OSError as error:
     print(error)
     status = 127
+while status is None:
+    try:
+        status = program.wait(1)
+    except subprocess.TimeoutExpired:
+        if os.getppid() != parent:
+            os.killpg(0, signal.SIGKILL)
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 scale = 1 if sys.platform == "darwin" else 1024
 with open(sys.argv[1], "w") as file:

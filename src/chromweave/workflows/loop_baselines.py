@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import config as configs
-from ..baselines.peakachu import Peakachu, PeakachuConfig, fit_peakachu, half_width
+from ..baselines.peakachu import PeakachuConfig, half_width
 from ..data.store import RegionStore
 from ..data.windows import read_windows
 from ..errors import DataError
-from ..evaluation.bootstrap import genome_blocks
 from ..files import write_json
 from ..progress import notify
 from ..provenance import describe_inputs, describe_process
 from .loop_patches import window_enrichment
 from .model_input import StoreLike, open_stores
+from .peakachu_forest import grow_peakachu
 from .window_scores import write_scores
 
 if TYPE_CHECKING:
@@ -28,12 +28,10 @@ if TYPE_CHECKING:
 
     from .refhic_training import RefHicConfig
 
-__all__ = ["StoreAndWindows", "grow_peakachu", "score_peakachu", "score_refhic"]
+__all__ = ["StoreAndWindows", "score_peakachu", "score_refhic"]
 
 StoreAndWindows = tuple[StoreLike, str | Path]
 """A store, and a window table (Parquet) that belongs to it."""
-
-_BLOCK = 1_000_000  # bp, of the cross-validation: many times the squares of a window
 
 
 def score_peakachu(
@@ -93,24 +91,6 @@ def score_peakachu(
     said = {"method": "Peakachu", "seed": seed, "split": split, "config": configs.to_mapping(forest.config)}
     _write(out, asked[1], scored, {**said, **values}, (train, judged or train))
     return values
-
-
-def grow_peakachu(
-    store: RegionStore, table: pd.DataFrame, *, config: PeakachuConfig | None = None, seed: int = 0
-) -> Peakachu:
-    """A forest grown on all labelled windows of a table, whatever their split.
-
-    Raises
-    ------
-    DataError
-        They are of one class.
-    """
-    table = table[table["label"].notna()]
-    resolution = int(table.attrs["resolution"])
-    notify(f"Peakachu learns from {len(table):,} windows")
-    blocks = genome_blocks(table["chrom"].to_numpy(), table["x"].to_numpy(), _BLOCK)
-    squares = window_enrichment(store, table, resolution, half_width(resolution))
-    return fit_peakachu(squares, table["label"].to_numpy(), blocks, config=config, seed=seed)
 
 
 def score_refhic(
