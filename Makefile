@@ -10,7 +10,7 @@ BENCH_OUT ?= bench
 # Tests share two cores; one thread per worker keeps torch and BLAS from fighting over them.
 WORKERS ?= 2
 
-.PHONY: demo test tutorial check format lint types bench clean
+.PHONY: demo test tutorial check format lint types bench bench-quick clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +41,10 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+# Every table of the papers on simulated cell lines, an hour on two cores.
+bench-quick: $(STAMP)
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m benchmarks.quick --folder $(BENCH_OUT)/quick
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.store_throughput

@@ -23,11 +23,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import mannwhitneyu, wilcoxon
 
-from benchmarks.three_tasks import RESULTS, Step, run_of
+from benchmarks.tables import write_results
+from benchmarks.three_tasks import Step, run_of
 from chromweave.data.store import RegionStore
-from chromweave.files import atomic_path, write_json
-from chromweave.plot.style import image_bytes, new_figure, styled
-from chromweave.provenance import describe_process
+from chromweave.files import atomic_path
+from chromweave.plot.style import BLUE, GREY, image_bytes, new_figure, styled
 
 FIGURES = Path(__file__).parents[1] / "docs" / "figures"
 CHROMS = ("chr5", "chr6")
@@ -154,7 +154,14 @@ def figure(comparisons: dict[str, pd.DataFrame]):  # type: ignore[no-untyped-def
     )  # fmt: skip
     jitter = np.random.default_rng(0)
     for place, column in enumerate(values.values(), 1):
-        ax.plot(column, place + jitter.uniform(-0.2, 0.2, len(column)), "o", ms=3, alpha=0.5)
+        ax.plot(
+            column,
+            place + jitter.uniform(-0.2, 0.2, len(column)),
+            "o",
+            ms=3,
+            alpha=0.5,
+            color=BLUE if place == 1 else GREY,
+        )
     ax.axvline(0, color="grey", lw=0.8, ls=":")
     ax.set_yticks(range(1, len(values) + 1), list(values))
     ax.invert_yaxis()
@@ -186,8 +193,7 @@ def main() -> None:
         name: pd.concat([of[name].assign(seed=seed) for seed, of in of_seed.items()], ignore_index=True)
         for name in names
     }
-    lines = ["# Deleting a loop's CTCF anchor, or something else", ""]
-    lines += ["Medians are over loops; p-values are one-sided, of the anchor weakening the loop more."]
+    lines = ["Medians are over loops; p-values are one-sided, of the anchor weakening the loop more."]
     lines += [
         "",
         "| held against | genome | pairs | loops | anchor | other | anchor more | signed rank | rank sum |",
@@ -196,12 +202,9 @@ def main() -> None:
     for name, rows in pooled.items():
         lines += [row_of(name, str(seed), part) for seed, part in rows.groupby("seed") if len(part)]
         lines += [row_of(name, "all", rows)]
-    with atomic_path(RESULTS / "anchor_deletion.tsv") as temporary:
-        everything = pd.concat([rows.assign(against=name) for name, rows in pooled.items()])
-        everything.to_csv(temporary, sep="\t", index=False, float_format="%.5g")
-    write_json(RESULTS / "anchor_deletion.json", {**describe_process(), "seeds": given.seeds})
-    with atomic_path(RESULTS / "anchor_deletion.md") as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
+    everything = pd.concat([rows.assign(against=name) for name, rows in pooled.items()])
+    title = "Deleting a loop's CTCF anchor, or something else"
+    write_results("anchor_deletion", title, everything, "\n".join(lines), seeds=given.seeds)
     with atomic_path(FIGURES / "anchor-deletion.png") as temporary:
         temporary.write_bytes(image_bytes(figure(pooled)))
     print("\n".join(lines))

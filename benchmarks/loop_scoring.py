@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.loop_peers import Cost, measured
 from benchmarks.store_throughput import processor
 from benchmarks.three_tasks import RESULTS, Step
+from chromweave.baselines.programs import Cost, measured
 from chromweave.data.store import RegionStore
 from chromweave.files import atomic_path, write_json
 from chromweave.provenance import describe_process
@@ -85,7 +85,6 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--data", type=Path, help="folder of the data sets")
     given = parser.parse_args()
-    # First, for a child's peak memory is never told below what this process held when it started the child.
     cost = (
         without_model(given.data / "k562_chr22_hg38" / "K562.chr22.mcool", given.folder)
         if given.data

@@ -24,10 +24,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chromweave.files import atomic_path, write_json
-from chromweave.provenance import describe_process
+from benchmarks.tables import RESULTS, write_results
+from chromweave.files import atomic_path
 
-RESULTS = Path(__file__).parent / "results"
 FIGURES = Path(__file__).parents[1] / "docs" / "figures"
 TRACKS = ("ATAC", "DNase", "CTCF", "H3K27ac")
 SIGNAL = "CAGE"
@@ -342,14 +341,11 @@ def few_summary(few: pd.DataFrame) -> str:
 def write(root: Path, seeds: list[int], preset: str) -> None:
     """The tables, gathered."""
     table, few = gathered(root, seeds), few_shots(root, seeds)
-    RESULTS.mkdir(exist_ok=True)
-    for name, rows in {"three_tasks": table, "three_tasks_few_shot": few}.items():
-        with atomic_path(RESULTS / f"{name}.tsv") as temporary:
-            rows.to_csv(temporary, sep="\t", index=False, na_rep="NA", float_format="%.5g")
-    write_json(RESULTS / "three_tasks.json", {**describe_process(), "seeds": seeds, "preset": preset})
-    with atomic_path(RESULTS / "three_tasks.md") as temporary:
-        text = f"{summary(table, seeds)}\n{few_summary(few)}\n"
-        temporary.write_text(f"# Three tasks on simulated cell lines, preset {preset}\n\n{text}")
+    with atomic_path(RESULTS / "three_tasks_few_shot.tsv") as temporary:
+        few.to_csv(temporary, sep="\t", index=False, na_rep="NA", float_format="%.5g")
+    text = f"{summary(table, seeds)}\n{few_summary(few)}"
+    title = f"Three tasks on simulated cell lines, preset {preset}"
+    write_results("three_tasks", title, table, text, seeds=seeds, preset=preset)
     print(text)
 
 

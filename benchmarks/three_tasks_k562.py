@@ -17,9 +17,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.three_tasks import RESULTS, TRACKS, Step, cell, named, resumed
-from chromweave.files import atomic_path, write_json
-from chromweave.provenance import describe_process
+from benchmarks.tables import write_results
+from benchmarks.three_tasks import TRACKS, Step, cell, named, resumed
 
 EXCLUDED = "chr22:19000000-23300000"
 PRESET = "tiny"
@@ -167,13 +166,8 @@ def main() -> None:
         step.run()
     table = gathered(given.folder, given.seeds)
     text = summary(table, given.seeds)
-    with atomic_path(RESULTS / "three_tasks_k562.tsv") as temporary:
-        table.to_csv(temporary, sep="\t", index=False, na_rep="NA", float_format="%.5g")
-    write_json(
-        RESULTS / "three_tasks_k562.json", {**describe_process(), "seeds": given.seeds, "preset": PRESET}
-    )
-    with atomic_path(RESULTS / "three_tasks_k562.md") as temporary:
-        temporary.write_text(f"# Three tasks on chr22 of K562, preset {PRESET}\n{text}\n")
+    title = f"Three tasks on chr22 of K562, preset {PRESET}"
+    write_results("three_tasks_k562", title, table, text, seeds=given.seeds, preset=PRESET)
     print(text)
 
 

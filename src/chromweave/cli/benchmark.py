@@ -24,13 +24,19 @@ def benchmark(
         Path, typer.Argument(help="Folder to write; benchmarks share what they train there.", metavar="OUT")
     ],
     config: Annotated[Path, typer.Option(help="TOML: cell lines, methods, budget; see the docs.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder that the file's paths start from. Default: its own.")
+    ] = None,
+    programs: Annotated[
+        Path | None, typer.Option(help="Folder with the programs of other loop callers. Default: PATH.")
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Trainings side by side.")] = 1,
     retry: Annotated[bool, typer.Option("--retry", help="Run again what failed.")] = False,
 ) -> None:
     """Train every method alike and judge all side by side; given again, it goes on where it was."""
     from ..workflows.benchmark import benchmark
 
-    tables = benchmark(kind, out, config, jobs=jobs, retry=retry)
+    tables = benchmark(kind, out, config, data=data, programs=programs, jobs=jobs, retry=retry)
     shown: dict[str, Any] = {"report": str(out / f"{kind}.md")}
     shown |= {name: str(out / f"{name}.tsv") for name in tables}
     context.obj.show(shown)

@@ -50,7 +50,14 @@ class _Given:
 
 
 def benchmark(
-    kind: str, out: str | Path, config: str | Path, *, jobs: int = 1, retry: bool = False
+    kind: str,
+    out: str | Path,
+    config: str | Path,
+    *,
+    data: str | Path | None = None,
+    programs: str | Path | None = None,
+    jobs: int = 1,
+    retry: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """Fill the tables of a benchmark.
 
@@ -64,6 +71,10 @@ def benchmark(
         is complete is not made again.
     config
         File of :class:`~chromweave.workflows.benchmark_settings.BenchConfig`.
+    data
+        Folder that its paths start from; the file's own without it.
+    programs
+        Folder with the programs of other loop callers, instead of the file's.
     jobs
         Trainings side by side.
     retry
@@ -83,7 +94,10 @@ def benchmark(
     """
     if kind not in BENCHMARKS:
         raise ConfigError(f"no benchmark {kind!r}; there are {', '.join(BENCHMARKS)}.")
-    given = _Given(Path(out), load_bench(config), jobs, retry)
+    settings = load_bench(config, data)
+    if programs is not None:
+        settings = replace(settings, annotation=replace(settings.annotation, programs=str(programs)))
+    given = _Given(Path(out), settings, jobs, retry)
     _require_folder(given.out)
     write_json(given.out / "benchmark.json", {"kind": "chromweave benchmark", **describe_process()})
     tables, text, figures = BENCHMARKS[kind](given)

@@ -222,15 +222,15 @@ class BenchConfig:
         return found
 
 
-def load_bench(path: str | Path) -> BenchConfig:
-    """Read a benchmark's file; paths in it start from its folder.
+def load_bench(path: str | Path, data: str | Path | None = None) -> BenchConfig:
+    """Read a benchmark's file; paths in it start from `data`, or from the file's own folder.
 
     Raises
     ------
     ConfigError
         It is no TOML, or has an unknown, missing or unfit setting.
     """
-    read, here = configs.load(BenchConfig, path), Path(path).parent
+    read, here = configs.load(BenchConfig, path), Path(path).parent if data is None else Path(data)
 
     def from_here(values: Iterable[str]) -> tuple[str, ...]:
         return tuple(str(here / value) for value in values)
