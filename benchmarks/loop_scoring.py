@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from benchmarks.store_throughput import processor
-from benchmarks.three_tasks import RESULTS, Step
+from benchmarks.tables import RESULTS
+from benchmarks.three_tasks import Step
 from chromweave.baselines.programs import Cost, measured
 from chromweave.data.store import RegionStore
 from chromweave.files import atomic_path, write_json
