@@ -6,7 +6,7 @@ Sets: chromosight's ten simulated maps with exact truth (as ten chromosomes of o
 10 kb outside of its amplicon against CTCF and RAD21 ChIA-PET, GM12878 chr20 at 25 kb against HiCCUPS' list,
 GM12878 chr21 cohesin HiChIP (``.hic``) against CTCF ChIA-PET. chromosight runs with five thresholds and
 cooltools dots with three rates, each on the same file as ours; ``--peers`` is a virtual environment with
-chromosight 1.6.3 and cooltools 0.7.1 (see ``loop_peers``); without one only ours is run. A command whose
+chromosight 1.6.3 and cooltools 0.7.1; without one only ours is run. A command whose
 result is there is not run again. A list is matched one to one within 1 and 2 bins; the control are the calls
 moved by 0.5 and 1 Mb. Seconds are of the processor, memory is the peak of the process, children included.
 Writes ``benchmarks/results/loop_callers.{tsv,json,md}``.
@@ -24,12 +24,16 @@ import cooler
 import numpy as np
 import pandas as pd
 
-from benchmarks.loop_peers import Cost, balanced_cool, chromosight, dots, measured
+from benchmarks.loop_peers import Cost, chromosight, dots, measured
 from benchmarks.tables import write_results
+from chromweave.baselines.external import ExternalRequest
+from chromweave.data.store import RegionStore
 from chromweave.evaluation.matching import match_loops, shifted_control
 from chromweave.files import atomic_path
 from chromweave.genome import Assembly
 from chromweave.io.pairs import read_bedpe
+from chromweave.workflows.annotation_callers import Region, comparable_loops
+from chromweave.workflows.store_cool import store_cool
 
 RATES = (0.01, 0.05, 0.1, 0.2)
 AMPLICON = ("chr22", 19_000_000, 23_300_000)
@@ -162,17 +166,23 @@ def chromweave(known: Known, folder: Path) -> Iterator[tuple[str, pd.DataFrame, 
 
 def peers_of(known: Known, folder: Path, peers: Path) -> Iterator[tuple[str, pd.DataFrame, Cost]]:
     """The other callers' on the same counts."""
-    uri = known.uri or str(balanced_cool(folder / "map.cool", known.contacts, known.resolution, known.chroms))
-    yield from chromosight(peers, uri, folder, known.min_distance, known.max_distance)
+    uri = known.uri
+    if uri is None:  # of a .hic, which they do not read
+        store = RegionStore.open(folder / "map.store")
+        uri = str(store_cool(folder / "map.cool", store, known.resolution, known.chroms))
+    request = ExternalRequest(
+        uri, folder, known.resolution, known.chroms, known.min_distance, known.max_distance, peers / "bin"
+    )
+    yield from chromosight(request)
     if known.resolution >= 5_000:  # cooltools has no kernels for finer maps
-        yield from dots(peers, uri, folder, known.max_distance)
+        yield from dots(request)
 
 
 def compared(known: Known, method: str, calls: pd.DataFrame, cost: Cost) -> Iterator[dict[str, object]]:
     """One row for each list of known loops and each tolerance."""
     found = within(calls, known)
     for name, path in known.truth.items():
-        truth = unique(within(read_bedpe(path, assembly_of(known)), known), known.resolution)
+        truth = within(read_bedpe(path, assembly_of(known)), known, unique=True)
         for bins in (1, 2):
             matching = match_loops(found, truth, bins, known.resolution)
             yield {
@@ -192,22 +202,15 @@ def assembly_of(known: Known) -> Assembly:
     return Assembly.named(known.assembly)
 
 
-def within(loops: pd.DataFrame, known: Known) -> pd.DataFrame:
+def within(loops: pd.DataFrame, known: Known, *, unique: bool = False) -> pd.DataFrame:
     """Loops of the set's chromosomes and distances, outside of what is left out."""
-    distance = (loops["start2"] + loops["end2"] - loops["start1"] - loops["end1"]) // 2
-    kept = loops["chrom1"].isin(known.chroms) & distance.between(known.min_distance, known.max_distance)
-    if known.exclude is not None:
-        _, start, end = known.exclude
-        for side in ("1", "2"):
-            kept &= (loops[f"end{side}"] <= start) | (loops[f"start{side}"] >= end)
-    return loops[kept].reset_index(drop=True)
-
-
-def unique(loops: pd.DataFrame, resolution: int) -> pd.DataFrame:
-    """One loop for each pixel: published lists name some twice, with anchors a little apart."""
-    middles = {s: (loops[f"start{s}"] + loops[f"end{s}"]) // 2 // resolution for s in ("1", "2")}
-    place = pd.DataFrame({"chrom": loops["chrom1"], **middles})
-    return loops[~place.duplicated()].reset_index(drop=True)
+    where = Region("", known.resolution, known.chroms, known.min_distance, known.max_distance)
+    loops = comparable_loops(loops, where, unique=unique)
+    if known.exclude is None:
+        return loops
+    _, start, end = known.exclude
+    outside = [(loops[f"end{side}"] <= start) | (loops[f"start{side}"] >= end) for side in ("1", "2")]
+    return loops[outside[0] & outside[1]].reset_index(drop=True)
 
 
 def summary(table: pd.DataFrame) -> str:

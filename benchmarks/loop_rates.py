@@ -5,7 +5,7 @@
 
 For each seed a genome of its own (``simulate --preset small``, one cell line); loops are called on chr5 and
 chr6 from the map alone, with residual decoys and with permuted pixels, with ``--peers`` by chromosight and
-cooltools dots, too (see ``loop_peers``). ``--models`` is the folder of ``benchmarks.three_tasks``: on the
+cooltools dots, too. ``--models`` is the folder of ``benchmarks.three_tasks``: on the
 fine-tuned line of each genome in it, whose chr5 and chr6 no model has seen, loops are called with the model
 of map and tracks, and without one. All is held against the planted loops, within two
 bins. A planted loop is a pair of convergent motifs whose expected peak is above a strength; pairs below it
@@ -24,11 +24,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.loop_peers import balanced_cool, chromosight, dots
+from benchmarks.loop_peers import chromosight, dots
 from benchmarks.tables import write_results
 from benchmarks.three_tasks import Step
+from chromweave.baselines.external import ExternalRequest
+from chromweave.data.store import RegionStore
 from chromweave.evaluation.matching import match_curve, match_loops
 from chromweave.evaluation.means import mean_interval
+from chromweave.workflows.store_cool import store_cool
 
 CHROMS = ("chr5", "chr6")
 RESOLUTION = 5_000
@@ -63,11 +66,11 @@ def from_maps(folder: Path, seed: int, peers: Path | None) -> Iterator[dict[str,
     for method, decoys in DECOYS.items():
         yield from known.rates(method, called(folder / f"{decoys}.bedpe", store, seed, "--decoys", decoys))
     if peers is not None:
-        uri = str(balanced_cool(folder / "map.cool", f"{genome}/A.mcool", RESOLUTION, CHROMS))
-        for name, calls, _ in chromosight(peers, uri, folder, *DISTANCES):
-            yield known.judged(name, calls)
-        for name, calls, _ in dots(peers, uri, folder, DISTANCES[1]):
-            yield known.judged(name, calls)
+        cool = store_cool(folder / "map.cool", RegionStore.open(store), RESOLUTION, CHROMS)
+        request = ExternalRequest(str(cool), folder, RESOLUTION, CHROMS, *DISTANCES, peers / "bin")
+        for callers in (chromosight, dots):
+            for name, calls, _ in callers(request):
+                yield known.judged(name, calls)
 
 
 def with_model(trained: Path, folder: Path, seed: int) -> Iterator[dict[str, object]]:

@@ -314,7 +314,7 @@ def comparable_loops(loops: pd.DataFrame, region: Region, *, unique: bool = Fals
 
 
 def annotate(caller: Caller, region: Region, folder: Path, out: Path, timeout: float) -> dict[str, Any]:
-    """Ask a caller and write the loops that can be compared: how many, and what its program says of itself."""
+    """Ask a caller and write the loops that can be compared; how many, and what its program says."""
     folder.mkdir(parents=True, exist_ok=True)
     called = caller.call(region, folder, timeout)
     table = comparable_loops(called.table, region)
