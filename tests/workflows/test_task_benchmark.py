@@ -8,8 +8,18 @@ import pytest
 from chromweave import config as configs
 from chromweave.data.windows import grid_windows, loop_windows, write_windows
 from chromweave.errors import ConfigError, OutputError
+from chromweave.io.pairs import write_bedpe
+from chromweave.workflows import benchmark as workflow
+from chromweave.workflows.annotation_callers import External, HicExplorer
 from chromweave.workflows.benchmark import benchmark
-from chromweave.workflows.benchmark_settings import BenchConfig, Line, Methods, PretrainingInput, load_bench
+from chromweave.workflows.benchmark_settings import (
+    Annotation,
+    BenchConfig,
+    Line,
+    Methods,
+    PretrainingInput,
+    load_bench,
+)
 from chromweave.workflows.task_benchmark import task_benchmark
 from tests.fakes_loops import RESOLUTION, SPLIT, WINDOW_BINS, loop_store, planted
 
@@ -31,9 +41,16 @@ def place(tmp_path_factory):
             write_windows(
                 folder / f"{name}.grid.parquet", grid_windows(store, SPLIT, step=200_000, **SHAPE).table
             )
+    write_bedpe(folder / "known.bedpe", planted())
     config = BenchConfig(
         lines=tuple(
-            Line(name, f"{name}.store", loops=f"{name}.loops.parquet", contacts=f"{name}.grid.parquet")
+            Line(
+                name,
+                f"{name}.store",
+                loops=f"{name}.loops.parquet",
+                contacts=f"{name}.grid.parquet",
+                published="known.bedpe",
+            )
             for name in "ab"
         ),
         methods=Methods(
@@ -103,6 +120,32 @@ def test_the_command_fills_tables_within_and_across_lines(place, tmp_path):
     record = json.loads((out / "contacts.json").read_text())
     assert record["config"]["epochs"] == 1
     assert {"command", "platform"} & set(record)
+
+
+def test_chromosomes_are_annotated_by_every_caller(place, tmp_path, monkeypatch):
+    asked = {}
+
+    def callers(**given):
+        asked.update(given)
+        return {"restated": HicExplorer(), "absent": External("mustache", str(tmp_path / "nowhere"))}
+
+    monkeypatch.setattr(workflow, "standard_callers", callers)
+    config = configs.load(BenchConfig, place / "bench.toml")
+    configs.save(
+        replace(config, lines=config.lines[:1], annotation=Annotation(chroms=("chr1",))),
+        place / "one.toml",
+    )
+    out = tmp_path / "out"
+    (table,) = benchmark("annotation", out, place / "one.toml", programs=tmp_path / "nowhere").values()
+    assert asked["model"] == out / "runs" / "loops.mix-hic.a.seed-0"
+    assert asked["programs"] == str(tmp_path / "nowhere")
+    reasons = table.groupby("method")["reason"].first()
+    assert reasons["restated"] == ""
+    assert "pip install" in reasons["absent"]
+    text = (out / "annotation.md").read_text()
+    assert "| absent |  | 1 | none: " in text
+    assert "| restated | " in text
+    assert (out / "annotation.a.png").stat().st_size > 1000
 
 
 def test_settings_that_do_not_fit(place, tmp_path):

@@ -8,19 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import config as configs
+from ..data.store import RegionStore
+from ..data.windows import read_windows
 from ..errors import ConfigError, OutputError
 from ..files import atomic_path, read_json, write_json
+from ..plot.annotation import annotation_figure
 from ..plot.curves import evaluation_figure
 from ..plot.style import image_bytes
 from ..progress import notify
 from ..provenance import describe_inputs, describe_process
+from .annotation_benchmark import benchmark_annotation
+from .annotation_callers import standard_callers
 from .architectures import MIX_HIC
-from .benchmark_report import COLUMNS, markdown
-from .benchmark_settings import BenchConfig, ablated, label, load_bench
+from .benchmark_report import COLUMNS, annotation_markdown, markdown
+from .benchmark_settings import BenchConfig, Line, ablated, label, load_bench
 from .evaluation_rows import EvaluateConfig
 from .few_shot import PRETRAINED, SCRATCH, few_shot
 from .foundation_settings import FinetuneConfig
-from .task_benchmark import TaskBenchmark, pretraining_run, task_benchmark, tracks_read
+from .task_benchmark import TaskBenchmark, pretraining_run, task_benchmark, tracks_read, trained_runs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +39,7 @@ _TITLES = {
     "cross-cell": "Across cell lines (the paper's figure 5)",
     "few-shot": "Loops from few windows (the paper's figure 4)",
     "ablation": "MIX-HIC without its parts (the paper's figure 6)",
+    "annotation": "Loops of whole chromosomes (the paper's figure 3 and table S2)",
 }
 _CROSSED = ("contacts", "loops")
 _ABLATED = ("loops", "contacts", "expression")
@@ -218,6 +224,49 @@ def _ablation(given: _Given) -> _Made:
     return tables, "\n".join(texts), figures
 
 
+def _annotation(given: _Given) -> _Made:
+    """Whole chromosomes, the loop model's training windows' test chromosomes unless others are named."""
+    config = given.config
+    lines = [line for line in config.taking_part("loops") if line.published is not None]
+    if not lines:
+        raise ConfigError("annotation is held against published loops: give [[lines]] published = 'LOOPS'.")
+    runs = trained_runs(given.out, "loops", config, MIX_HIC, jobs=given.jobs, retry=given.retry)
+    tables, texts = {}, []
+    figures: dict[str, bytes] = {}
+    for line in lines:
+        model = runs[line.name]
+        if isinstance(model, str):
+            notify(f"{line.name}: no calls with a model, since its training failed: {model}")
+        table = benchmark_annotation(
+            given.out / "annotation" / line.name, store=line.store, truth=line.published or "",
+            callers=standard_callers(
+                windows=line.loops, model=None if isinstance(model, str) else model,
+                programs=config.annotation.programs,
+            ),
+            chroms=config.annotation.chroms or _test_chromosomes(line), timeout=config.annotation.timeout,
+            seed=config.seed, jobs=given.jobs, retry=given.retry,
+        )  # fmt: skip
+        tables[f"annotation.{line.name}"] = table
+        texts.append(annotation_markdown(line.name, table))
+        widest = table[table["tolerance_bins"] == table["tolerance_bins"].max()]
+        figures[f"annotation.{line.name}"] = image_bytes(annotation_figure(widest))
+    return tables, "\n".join(texts), figures
+
+
+def _test_chromosomes(line: Line) -> tuple[str, ...]:
+    """Chromosomes with test windows and none that were learned from."""
+    table = read_windows(line.loops or "", RegionStore.open(line.store), splits=("train", "valid", "test"))
+    learned = set(table.loc[table["split"] != "test", "chrom"])
+    found = tuple(dict.fromkeys(table.loc[table["split"] == "test", "chrom"]))
+    whole = tuple(str(chrom) for chrom in found if chrom not in learned)
+    if not whole:
+        raise ConfigError(
+            f"{line.name}: every chromosome with test windows was learned from, too; name those that loops "
+            "are annotated on ([annotation] chroms)."
+        )
+    return whole
+
+
 def _few_shot(given: _Given) -> _Made:
     config, tables, texts = given.config, {}, []
     before = pretraining_run(given.out, config, jobs=given.jobs, retry=given.retry)
@@ -263,5 +312,6 @@ BENCHMARKS: Mapping[str, Callable[[_Given], _Made]] = {
     "cross-cell": _cross_cell,
     "few-shot": _few_shot,
     "ablation": _ablation,
+    "annotation": _annotation,
 }
 """Every benchmark, by the word that the command is given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from .benchmark_settings import label
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BETTER", "COLUMNS", "LEGEND", "UNSEEN", "WORSE", "markdown", "verdict"]
+__all__ = ["BETTER", "COLUMNS", "LEGEND", "UNSEEN", "WORSE", "annotation_markdown", "markdown", "verdict"]
 
 BETTER, WORSE, UNSEEN = "▲", "▼", "≈"
 LEGEND = (
@@ -109,6 +109,47 @@ def markdown(
     if costs is not None:
         lines += ["", *_costs(costs)]
     return "\n".join(lines) + "\n"
+
+
+def annotation_markdown(title: str, table: pd.DataFrame) -> str:
+    """Callers down; what they called, how much of it is known, and what it took.
+
+    Parameters
+    ----------
+    title
+        Heading.
+    table
+        Of :func:`~chromweave.workflows.annotation_benchmark.benchmark_annotation`.
+    """
+    lines = [f"## {title}", "", "Validated: calls with a published loop within the tolerance, one to one."]
+    lines += ["The control are the same calls, moved along the chromosome.", ""]
+    heads = (
+        "method", "version", "tolerance, bins", "predicted", "validated", "proportion", "recall", "F1",
+        "control", "processor seconds", "memory, MB",
+    )  # fmt: skip
+    lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for row in table.to_dict("records"):
+        if row["reason"]:
+            cells = [f"none: {row['reason']}", *[""] * 6, *_plain(row, "seconds", "megabytes")]
+        else:
+            cells = [
+                *_plain(row, "called", "matched"),
+                *(_with_interval(row, name) for name in ("precision", "recall", "f1")),
+                f"{row['shifted_control']:.3f}",
+                *_plain(row, "seconds", "megabytes"),
+            ]
+        lines.append(
+            f"| {row['method']} | {row['version']} | {row['tolerance_bins']} | {' | '.join(cells)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _plain(row: Mapping[str, Any], *names: str) -> list[str]:
+    return [f"{row[name]:,.0f}" if np.isfinite(row[name]) else "–" for name in names]
+
+
+def _with_interval(row: Mapping[str, Any], name: str) -> str:
+    return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
 
 
 def _first(rows: pd.DataFrame) -> str:

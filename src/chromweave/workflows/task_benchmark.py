@@ -31,7 +31,15 @@ from .model_input import open_stores
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BENCHMARK", "COSTS", "TaskBenchmark", "pretraining_run", "task_benchmark", "tracks_read"]
+__all__ = [
+    "BENCHMARK",
+    "COSTS",
+    "TaskBenchmark",
+    "pretraining_run",
+    "task_benchmark",
+    "tracks_read",
+    "trained_runs",
+]
 
 BENCHMARK = Schema(
     "benchmark result",
@@ -183,6 +191,23 @@ def task_benchmark(
                 tables.append(_judged(bench, alike, judged, made | scored))
     costs = [_cost(bench, one, (made | forests)[one]) for one in trainings]
     return TaskBenchmark(_together(tables, BENCHMARK), _costs(costs))
+
+
+def trained_runs(
+    out: str | Path, task: Task, config: BenchConfig, method: str, *, jobs: int = 1, retry: bool = False
+) -> dict[str, Path | str]:
+    """A network's run folder of the first seed for each line, or why it failed; made now if not there.
+
+    Parameters and errors as of :func:`task_benchmark`.
+    """
+    bench = _Bench(Path(out), config, jobs, retry)
+    trainings = [_Training(task, method, line, config.seed) for line in config.taking_part(task)]
+    before = _pretrained(replace(bench, config=replace(config, seeds=1)), task)
+    made = _trained(bench, trainings, before)
+    return {
+        one.line.name: outcome.error or _run_of(bench, one)
+        for one, outcome in zip(trainings, made, strict=True)
+    }
 
 
 # --- training
