@@ -17,7 +17,6 @@ from chromweave.workflows.benchmark_settings import (
     BenchConfig,
     Line,
     Methods,
-    PretrainingInput,
     load_bench,
 )
 from chromweave.workflows.task_benchmark import task_benchmark
@@ -157,18 +156,3 @@ def test_settings_that_do_not_fit(place, tmp_path):
     (tmp_path / "full" / "thesis.tex").write_text("years")
     with pytest.raises(OutputError, match="full: is there and holds no benchmark"):
         benchmark("contacts", tmp_path / "full", place / "bench.toml")
-    with pytest.raises(ConfigError, match="no method 'peakachu' for contacts; there are mix-hic, epiphany"):
-        Methods(contacts=("peakachu",))
-    with pytest.raises(ConfigError, match="two cell lines have one name among a, a"):
-        BenchConfig(lines=(Line("a", "x"), Line("a", "y")))
-    with pytest.raises(ConfigError, match="a pre-training has stores and windows, or a run"):
-        PretrainingInput()
-    with pytest.raises(ConfigError, match="1 stores and 2 window tables to pre-train on"):
-        PretrainingInput(stores=("a",), windows=("b", "c"))
-
-
-def test_paths_start_from_the_file(place):
-    (line, _) = load_bench(place / "bench.toml").lines
-    assert line.store == str(place / "a.store")
-    assert line.contacts == str(place / "a.grid.parquet")
-    assert line.expression is None
