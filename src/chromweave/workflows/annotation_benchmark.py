@@ -196,9 +196,10 @@ class _Bench:
         values = outcome.values
         shared = {
             "method": name, "version": values.get("version", ""), "known": known, "reason": outcome.error,
-            "seconds": values.get("seconds", outcome.cpu_seconds),
-            "megabytes": values.get("megabytes", outcome.peak_mb),
         }  # fmt: skip
+        if not outcome.error:  # of a process that was broken off they would mean nothing
+            shared["seconds"] = values.get("seconds", outcome.cpu_seconds)
+            shared["megabytes"] = values.get("megabytes", outcome.peak_mb)
         for bins in self.tolerances:
             row = dict.fromkeys(COLUMNS, math.nan) | shared | {"tolerance_bins": bins}
             if not outcome.error:
