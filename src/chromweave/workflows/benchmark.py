@@ -234,7 +234,7 @@ def _annotation(given: _Given) -> _Made:
     tables, texts = {}, []
     figures: dict[str, bytes] = {}
     for line in lines:
-        model = runs[line.name]
+        model, windows = runs[line.name], _all_windows(line)
         if isinstance(model, str):
             notify(f"{line.name}: no calls with a model, since its training failed: {model}")
         table = benchmark_annotation(
@@ -243,7 +243,9 @@ def _annotation(given: _Given) -> _Made:
                 windows=line.loops, model=None if isinstance(model, str) else model,
                 programs=config.annotation.programs,
             ),
-            chroms=config.annotation.chroms or _test_chromosomes(line), timeout=config.annotation.timeout,
+            resolution=int(windows.attrs["resolution"]),
+            chroms=config.annotation.chroms or _test_chromosomes(line, windows),
+            timeout=config.annotation.timeout,
             seed=config.seed, jobs=given.jobs, retry=given.retry,
         )  # fmt: skip
         tables[f"annotation.{line.name}"] = table
@@ -253,9 +255,12 @@ def _annotation(given: _Given) -> _Made:
     return tables, "\n".join(texts), figures
 
 
-def _test_chromosomes(line: Line) -> tuple[str, ...]:
+def _all_windows(line: Line) -> pd.DataFrame:
+    return read_windows(line.loops or "", RegionStore.open(line.store), splits=("train", "valid", "test"))
+
+
+def _test_chromosomes(line: Line, table: pd.DataFrame) -> tuple[str, ...]:
     """Chromosomes with test windows and none that were learned from."""
-    table = read_windows(line.loops or "", RegionStore.open(line.store), splits=("train", "valid", "test"))
     learned = set(table.loc[table["split"] != "test", "chrom"])
     found = tuple(dict.fromkeys(table.loc[table["split"] == "test", "chrom"]))
     whole = tuple(str(chrom) for chrom in found if chrom not in learned)
