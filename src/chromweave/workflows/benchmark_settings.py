@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import config as configs
+from ..data.targets import LEAST_KNOWN
 from ..errors import ConfigError
 from .architectures import MIX_HIC, architectures
 from .few_shot import FewShotConfig
@@ -168,8 +169,8 @@ class BenchConfig:
         Of every training, instead of the preset's.
     tracks
         Tracks that all methods read; those that all lines share by default.
-    signal
-        Track that expression is.
+    signal, least_known
+        Track that expression is, and the part of a bin that it must cover for the bin to count.
     expression_tracks
         Tracks that methods for expression read instead; MIX-HIC then starts from scratch.
     seed, seeds
@@ -188,6 +189,7 @@ class BenchConfig:
     epochs: int | None = None
     tracks: tuple[str, ...] = ()
     signal: str = "CAGE"
+    least_known: float = LEAST_KNOWN
     expression_tracks: tuple[str, ...] = ()
     seed: int = 0
     seeds: int = 1

@@ -290,7 +290,7 @@ def _settings(bench: _Bench, training: _Training) -> FinetuneConfig:
     if method not in VARIANTS:
         made = replace(made, architecture=method)
     if task == "expression":
-        made = replace(made, signal=config.signal)
+        made = replace(made, signal=config.signal, least_known=config.least_known)
     return replace(made, transform=replace(made.transform, tracks=tracks_read(config, task)))
 
 
