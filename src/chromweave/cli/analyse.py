@@ -1,4 +1,4 @@
-"""Commands that read a model: evaluate, graph encode, umap and read, compare."""
+"""Commands that take a model: evaluate, graph finetune, encode, umap and read, compare."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands to `app`."""
     app.command()(evaluate)
     app.command()(compare)
+    graph.command("finetune")(finetune)
     graph.command("encode")(encode)
     graph.command("umap")(umap)
     graph.command("read")(read)
@@ -80,6 +81,45 @@ def _estimate(value: float, low: float, high: float, compared: bool) -> str:
     return f"{value:.3f} [{low:.3f}, {high:.3f}]{unseen}"
 
 
+def finetune(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(help="Run folder to write.", metavar="RUN")],
+    model: ModelOption,
+    store: StoreOption,
+    chrom: ChromOption = None,
+    epochs: Annotated[int | None, typer.Option(help="At the most. [default: the preset's]")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Epochs without a better validation. [default: the preset's]")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Adam's. [default: a tenth of the preset's]")
+    ] = None,
+    by_chromosome: Annotated[
+        bool, typer.Option("--by-chromosome", help="A batch per chromosome: less memory, the same step.")
+    ] = False,
+    repeats: Annotated[int, typer.Option(help="Trainings with consecutive seeds.")] = 1,
+    seed: JobSeed = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+) -> None:
+    """Go on training a graph model on another cell line; its held-out edges are scored as in training."""
+    from ..workflows import graph as workflow
+
+    result = workflow.finetune(
+        run,
+        model=model,
+        store=store,
+        chroms=chrom or None,
+        epochs=epochs,
+        patience=patience,
+        learning_rate=learning_rate,
+        by_chromosome=by_chromosome,
+        repeats=repeats,
+        seed=seed,
+        resume=resume,
+    )
+    context.obj.show({"run": str(result.run), **result.headline()})
+
+
 def encode(
     context: typer.Context,
     out: Annotated[Path, typer.Argument(help="AnnData to write.", metavar="OUT.h5ad")],
@@ -92,6 +132,9 @@ def encode(
     phase_by: Annotated[
         str | None, typer.Option(help="Track that is high in A. Default: the model's first feature.")
     ] = None,
+    layout: Annotated[
+        bool, typer.Option("--umap/--no-umap", help="Lay the bins out, too, which takes long for a genome.")
+    ] = True,
     seed: JobSeed = 0,
 ) -> None:
     """Encode a cell line, the model's own or another, into an AnnData for scanpy."""
@@ -104,6 +147,7 @@ def encode(
         chroms=chrom or None,
         refit_norm=refit_norm,
         phase_by=phase_by,
+        layout=layout,
         seed=seed,
     )
     context.obj.show(

@@ -13,9 +13,8 @@ from .arguments import ChromOption, JobSeed, StoreOption, StoresOption, cell_lin
 
 if TYPE_CHECKING:
     from ..workflows.foundation import FinetuneConfig, FinetuneResult, PretrainConfig, PretrainResult
-    from ..workflows.graph_training import GraphTrainResult
 
-__all__ = ["graph", "register", "scores_shown"]
+__all__ = ["graph", "register"]
 
 C = TypeVar("C", "PretrainConfig", "FinetuneConfig")
 
@@ -469,21 +468,7 @@ def graph_train(
         seed=seed,
         resume=resume,
     )
-    context.obj.show(scores_shown(result))
-
-
-def scores_shown(result: GraphTrainResult) -> dict[str, Any]:
-    """What is said of a graph training: AUC of each method, and the likelihood of counts."""
-    from ..evaluation.edges import summarise_scores
-
-    shown: dict[str, Any] = {"run": str(result.run), "epochs": result.fit.epochs}
-    summary = summarise_scores(result.scores)
-    auc = summary[summary["metric"] == "auc"]
-    for method, rows in auc.groupby("method", sort=False):
-        shown[f"auc_{method}"] = {row["sampling"]: float(row["mean"]) for _, row in rows.iterrows()}
-    counts = summary[summary["metric"] == "negative binomial"]
-    shown |= {f"log_likelihood_{row['method']}": float(row["mean"]) for _, row in counts.iterrows()}
-    return shown
+    context.obj.show({"run": str(result.run), **result.headline()})
 
 
 def demo(

@@ -1,12 +1,13 @@
 """The graph system's verbs, in the order they are used.
 
-``train`` on one cell line, ``encode`` it and others, lay them out with ``umap``, ``call_compartments``,
-``read`` an encoding against annotations, and ``compare`` two.
+``train`` on one cell line, ``finetune`` on another, ``encode`` them and others, lay them out with ``umap``,
+``call_compartments``, ``read`` an encoding against annotations, and ``compare`` two.
 """
 
 from .compartments import call_compartments
 from .graph_comparison import CompareConfig, Comparison, compare
 from .graph_encoding import encode, umap
+from .graph_finetuning import finetune
 from .graph_reading import ReadConfig, read
 from .graph_training import KIND, PRESET, GraphTrainConfig, GraphTrainResult, train
 
@@ -21,6 +22,7 @@ __all__ = [
     "call_compartments",
     "compare",
     "encode",
+    "finetune",
     "read",
     "train",
     "umap",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,42 +10,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from .. import config as configs
 from ..analysis.compare import require_one_model
 from ..analysis.compartments import compartments
 from ..analysis.embeddings import Silhouette, compartment_silhouette, umap_layout
-from ..data.graph import ChromatinGraph, GraphConfig, all_edges, build_graph
+from ..data.graph import ChromatinGraph, all_edges, build_graph
 from ..data.graph_batches import graph_batch
 from ..data.store import RegionStore
-from ..errors import ConfigError, ModelError
+from ..errors import ConfigError
 from ..files import atomic_path, sha256
 from ..io.export import Embedding, read_embedding, write_embedding, write_table
-from ..models.vgae import VGAE, VGAEConfig
+from ..models.vgae import VGAE
 from ..plot.embeddings import embedding_figure
 from ..plot.style import image_bytes
 from ..progress import notify
 from ..provenance import describe_process
-from ..training.checkpoint import WEIGHTS, LoadedModel, load_model
+from ..training.checkpoint import WEIGHTS, LoadedModel
 from .graph_latents import LatentsConfig, learn_latents
-from .graph_training import KIND
+from .graph_models import graph_config, load_graph_model, require_assembly
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["encode", "umap"]
-
-
-def _build_network(values: Mapping[str, Any]) -> VGAE:
-    return VGAE(configs.from_mapping(VGAEConfig, values, where="config.json"))
-
-
-def _load(model: str | Path) -> LoadedModel:
-    return load_model(model, {KIND: _build_network})
-
-
-def _graph_config(loaded: LoadedModel, source: Path) -> GraphConfig:
-    values = {key: value for key, value in loaded.description.data.items() if key != "assembly"}
-    return configs.from_mapping(GraphConfig, values, where=str(source / "config.json"))
 
 
 def encode(
@@ -95,14 +81,9 @@ def encode(
         The store lacks a track the model reads, or its chromosome has no valid bin.
     """
     opened = RegionStore.open(store) if isinstance(store, str | Path) else store
-    loaded = _load(model)
-    trained_on = loaded.description.data["assembly"]
-    if opened.assembly.name != trained_on:
-        raise ModelError(
-            f"{model}: was trained on {trained_on}, and {opened.name} is {opened.assembly.name}; "
-            "give a store of the same assembly."
-        )
-    settings = _graph_config(loaded, Path(model))
+    loaded = load_graph_model(model)
+    require_assembly(loaded, model, opened)
+    settings = graph_config(loaded, model)
     if chroms:
         settings = replace(settings, chroms=tuple(opened.assembly.require(c) for c in chroms))
     if not (phase_by or settings.features):

@@ -18,7 +18,7 @@ from ..models.vgae import VGAE
 from ..training.edge_counts import CountPrediction
 from ..training.engine import FitConfig, fit, seeded
 
-__all__ = ["LatentsConfig", "learn_latents"]
+__all__ = ["LatentsConfig", "learn_latents", "moved"]
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,7 @@ def learn_latents(
     seed
         Of the latents of bins it does not know.
     """
-    with seeded(seed):
-        learned = VGAE(replace(network.config, own=graph.n_nodes))
-    kept = {name: value for name, value in network.state_dict().items() if not name.startswith("own.")}
-    learned.load_state_dict(kept, strict=False)
-    _take_over(network, chroms, learned, graph)
+    learned = moved(network, chroms, graph, seed=seed)
     for name, parameter in learned.named_parameters():
         parameter.requires_grad_(name.startswith("own."))
     parts = graph_parts(graph, all_edges(graph), balance=config.balance)
@@ -91,6 +87,29 @@ def learn_latents(
             description="learning latents of this map",
         )
     return learned.eval()
+
+
+def moved(network: VGAE, chroms: Sequence[str], graph: ChromatinGraph, *, seed: int = 0) -> VGAE:
+    """A copy of `network` for the bins of `graph`, each of which starts from its latents where it has some.
+
+    Parameters
+    ----------
+    network
+        With own latents or without.
+    chroms
+        Names of the chromosomes its bins lie on.
+    graph
+        The other map.
+    seed
+        Of the latents of bins it does not know.
+    """
+    with seeded(seed):
+        copy = VGAE(replace(network.config, own=graph.n_nodes if network.own is not None else 0))
+    kept = {name: value for name, value in network.state_dict().items() if not name.startswith("own.")}
+    copy.load_state_dict(kept, strict=False)
+    if network.own is not None:
+        _take_over(network, chroms, copy, graph)
+    return copy
 
 
 class _AtRest(CountPrediction):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -36,14 +36,14 @@ from ..training.checkpoint import ModelDescription, save_model
 from ..training.edge_counts import ContactPrediction, CountPrediction
 from ..training.edges import EdgePrediction
 from ..training.engine import FitConfig, FitResult, fit, seeded
+from .graph_latents import moved
+from .graph_models import KIND
 from .graph_settings import PRESET, GraphTrainConfig, preset_settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["KIND", "PRESET", "GraphTrainConfig", "GraphTrainResult", "train"]
-
-KIND = "graph-vgae"
+__all__ = ["KIND", "PRESET", "GraphTrainConfig", "GraphTrainResult", "Start", "train", "train_graph"]
 
 _POOL = 20  # non-contacts kept to draw from, for each contact
 _MOST_POOL = 10_000_000  # and in all
@@ -67,6 +67,17 @@ class GraphTrainResult:
     run: Path
     scores: pd.DataFrame
     fit: FitResult
+
+    def headline(self) -> dict[str, Any]:
+        """Epochs, and means over seeds: AUC by method and sampling, log likelihood of a held-out count."""
+        summary = summarise_scores(self.scores)
+        auc = summary[summary["metric"] == "auc"]
+        said: dict[str, Any] = {"epochs": self.fit.epochs}
+        for method, rows in auc.groupby("method", sort=False):
+            said[f"auc_{method}"] = dict(zip(rows["sampling"], rows["mean"].map(float), strict=True))
+        counts = summary[summary["metric"] == "negative binomial"]
+        means = zip(counts["method"], counts["mean"].map(float), strict=True)
+        return said | {f"log_likelihood_{method}": mean for method, mean in means}
 
 
 def train(
@@ -199,12 +210,40 @@ def train(
         balance=balance,
         by_chromosome=by_chromosome,
     )
-    return _train(Path(run), opened, settings, chosen["own"], seed, resume)
+    return train_graph(Path(run), opened, settings, chosen["own"], seed, resume)
 
 
-def _train(
-    run: Path, store: RegionStore, settings: GraphTrainConfig, own_latents: bool, seed: int, resume: bool
+@dataclass(frozen=True)
+class Start:
+    """A trained network to go on from, the chromosomes its bins lie on, and the checksum of its weights."""
+
+    network: VGAE
+    chroms: tuple[str, ...]
+    weights_sha256: str
+
+
+def train_graph(
+    run: Path,
+    store: RegionStore,
+    settings: GraphTrainConfig,
+    own_latents: bool,
+    seed: int,
+    resume: bool,
+    start: Start | None = None,
 ) -> GraphTrainResult:
+    """What :func:`train` does once settings are made; from first weights, or from those of a model.
+
+    Parameters
+    ----------
+    run, store, seed, resume
+        As for :func:`train`.
+    settings
+        Everything else; how many bins have latents of their own is filled in here.
+    own_latents
+        Whether bins have latents of their own.
+    start
+        Model to go on from.
+    """
     import pandas as pd
 
     graph = build_graph(store, settings.graph)
@@ -222,12 +261,12 @@ def _train(
         split = split_edges(graph, valid=settings.valid, test=settings.test, seed=own)
         non_contacts = non_contacts or NonContacts(_task(graph, split, split.test))
         folder = run if number == 0 else run / "repeats" / f"seed-{own}"
-        material = _Material(graph, split, non_contacts, _parts(graph, split, settings), own)
+        material = _Material(graph, split, non_contacts, _parts(graph, split, settings), own, start)
         outcomes.append(_fit_once(folder, material, settings, resume=resume and number == 0))
     scores = pd.concat([outcome.scores for outcome in outcomes], ignore_index=True)
     write_table(run / "scores.tsv", scores)
     write_table(run / "scores_summary.tsv", summarise_scores(scores))
-    _save(run, outcomes[0].network, store, settings, scores, seed)
+    _save(run, outcomes[0].network, store, settings, scores, seed, start)
     return GraphTrainResult(run, scores, outcomes[0].fit)
 
 
@@ -240,6 +279,7 @@ class _Material:
     non_contacts: NonContacts
     parts: GraphParts
     seed: int
+    start: Start | None = None
 
     @property
     def task(self) -> EdgeTask:
@@ -311,6 +351,8 @@ def _fit_once(folder: Path, given: _Material, settings: GraphTrainConfig, *, res
 def _network(given: _Material, settings: GraphTrainConfig) -> VGAE:
     """First weights; the decay of contacts with distance need not be found by small steps."""
     graph = given.graph
+    if given.start is not None:
+        return moved(given.start.network, given.start.chroms, graph, seed=given.seed)
     with seeded(given.seed):
         network = VGAE(settings.model)
     if network.own is not None:
@@ -416,6 +458,7 @@ def _save(
     settings: GraphTrainConfig,
     scores: pd.DataFrame,
     seed: int,
+    start: Start | None,
 ) -> None:
     first = scores[(scores["method"] == settings.preset) & (scores["seed"] == seed)]
     description = ModelDescription(
@@ -427,7 +470,9 @@ def _save(
             "seed": seed,
             "preset": settings.preset,
             "smoothness": settings.smoothness,
+            "noise": settings.noise,
             "balance": settings.balance,
+            **({} if start is None else {"started_from": start.weights_sha256}),
             "trained_on": store.name,
             "store_sha256": store.manifest_sha256,
             "test": {f"{row.sampling} {row.metric}": float(row.value) for row in first.itertuples()},
