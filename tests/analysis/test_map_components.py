@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chromweave.analysis.map_components import map_components
+from chromweave.analysis.map_components import map_components, observed_over_expected
 from chromweave.errors import DataError
 
 
@@ -57,3 +57,21 @@ def test_beyond_a_band_everything_is_as_expected():
     found = map_components(band, 2)
     np.testing.assert_allclose(np.abs(found), np.abs(map_components(filled, 2)), atol=1e-9)
     assert np.isfinite(found).all()
+
+
+def test_observed_over_expected_by_hand():
+    """At distance 2 the mean of 1 and 3 is 2; distance 3 is 4 / 4; nearer pairs count as expected."""
+    nan = float("nan")
+    square = np.array([[9, 9, 1, 4, nan], [9, 9, 9, 3, nan], [1, 9, 9, 9, nan], [4, 3, 9, 9, nan], [nan] * 5])
+    found = observed_over_expected(square)
+    assert found.kept.tolist() == [0, 1, 2, 3]
+    capped = np.percentile([0.5] * 2 + [1] * 12 + [1.5] * 2, 99.9)
+    expected = np.ones((4, 4))
+    expected[0, 2] = expected[2, 0] = 0.5
+    expected[1, 3] = expected[3, 1] = capped
+    np.testing.assert_allclose(found.ratio, expected)
+
+
+def test_nothing_observed():
+    with pytest.raises(DataError, match="no bin has contacts"):
+        observed_over_expected(np.full((3, 3), np.nan))

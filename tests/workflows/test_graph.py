@@ -1,14 +1,17 @@
 """The graph system once through, each verb reading only what the one before wrote."""
 
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from chromweave.cli import main as cli
 from chromweave.data.build import build
 from chromweave.errors import ConfigError, DataError, ModelError, OutputError
+from chromweave.genome import Assembly
 from chromweave.io.export import read_embedding
 from chromweave.plot.embeddings import embedding_figure
 from chromweave.workflows import graph, graph_encoding
@@ -171,8 +174,10 @@ def test_comparison_writes_tables_and_tracks(encoded, tmp_path):
 
 
 def test_an_encoding_compared_with_itself(encoded, tmp_path):
-    path = encoded.folder / "first.h5ad"
-    found = graph.compare(tmp_path / "same", first=path, second=path, permutations=9)
+    path, again = encoded.folder / "first.h5ad", tmp_path / "again.h5ad"
+    for suffix in (".h5ad", ".bins.tsv"):
+        shutil.copy(path.with_suffix(suffix), again.with_suffix(suffix))
+    found = graph.compare(tmp_path / "same", first=path, second=again, permutations=9)
     assert found.summary["mean"] == pytest.approx(0, abs=1e-6)
     assert found.switches["bins"][[1, 2]].tolist() == [0, 0]
 
@@ -248,6 +253,26 @@ def test_a_store_without_the_models_tracks(encoded, tmp_path):
     )
     with pytest.raises(DataError, match="has no track signal; it has ATAC"):
         graph.encode(tmp_path / "e.h5ad", model=encoded.run, store=store)
+
+
+def test_a_store_of_another_assembly_or_without_the_models_bins(encoded, tmp_path, capsys):
+    fake = planted_store(n_bins=100, resolution=RESOLUTION, chroms=CHROMS)
+    files = write_planted(tmp_path / "f", fake)
+    made = {"contacts": files.contacts, "tracks": {"signal": files.track}, "resolutions": [RESOLUTION]}
+    elsewhere = Assembly("elsewhere", dict(fake.assembly.chromosomes))
+    build(tmp_path / "elsewhere.store", assembly=elsewhere, **made)
+    coarse = planted_store(n_bins=50, resolution=2 * RESOLUTION, chroms=CHROMS)
+    files = write_planted(tmp_path / "c", replace(coarse, assembly=fake.assembly))
+    made |= {"contacts": files.contacts, "tracks": {"signal": files.track}, "resolutions": [2 * RESOLUTION]}
+    build(tmp_path / "coarse.store", assembly=fake.assembly, **made)
+    for name, sentence in (
+        ("elsewhere", "was trained on fake, and elsewhere is elsewhere"),
+        ("coarse", "coarse.store: has no layer of 50,000 bp"),
+    ):
+        words = ["graph", "encode", tmp_path / "e.h5ad", "--model", encoded.run]
+        assert cli.run([*map(str, words), "--store", str(tmp_path / f"{name}.store")]) == 2
+        assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "e.h5ad").exists()
 
 
 def test_a_folder_that_is_no_model(trained, tmp_path):

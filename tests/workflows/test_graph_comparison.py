@@ -1,6 +1,7 @@
 """Comparisons of encodings that were never trained: frames, replicates, and what the files say."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -126,8 +127,10 @@ def test_replicates_of_another_frame_are_no_null(files, tmp_path, second, replic
 
 def test_a_replicate_that_is_the_first_again_makes_everything_shift(files, tmp_path):
     """A null of zeros: what the files say is what the null was, not a floor of our own."""
+    again = shutil.copy(files["first"], tmp_path / "again.h5ad")
+    shutil.copy(files["first"].with_suffix(".bins.tsv"), tmp_path / "again.bins.tsv")
     found = compare(
-        tmp_path / "out", first=files["first"], second=files["second"], replicates=[files["first"]],
+        tmp_path / "out", first=files["first"], second=files["second"], replicates=[again],
         permutations=19,
     )  # fmt: skip
     assert found.summary["replicates_mean"] == pytest.approx(0, abs=1e-9)
@@ -206,6 +209,33 @@ def test_the_command(files, tmp_path, capsys):
     assert "one encoder" in shown
     assert "beyond replicates  3" in shown
     assert (tmp_path / "out" / "shifted.tsv").is_file()
+
+
+def test_one_cell_line_is_no_comparison(files, tmp_path, capsys):
+    with pytest.raises(ConfigError, match=r"first\.h5ad: is given twice"):
+        compare(tmp_path / "out", first=files["first"], second=files["first"])
+    with pytest.raises(ConfigError, match=r"first\.h5ad: is given twice"):
+        compare(tmp_path / "out", first=files["first"], second=files["second"], replicates=[files["first"]])
+    assert cli.run(["compare", str(tmp_path / "out"), str(files["first"])]) == 2
+    assert "SECOND.h5ad" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_assemblies_and_other_bins_are_no_comparison(files, tmp_path, capsys):
+    one = embedding(1)
+    write_embedding(tmp_path / "lifted.h5ad", replace(one, provenance={**one.provenance, "assembly": "hg38"}))
+    wide = one.bins.assign(start=one.bins["start"] * 2, end=one.bins["end"] * 2)
+    write_embedding(tmp_path / "coarse.h5ad", replace(one, bins=wide))
+    for other, sentence in (
+        ("lifted", "are of small and hg38"),
+        ("coarse", "300 of 1,000 bp on chr1; 300 of 2,000 bp on chr1"),
+    ):
+        words = ["compare", str(tmp_path / "out"), str(files["first"]), str(tmp_path / f"{other}.h5ad")]
+        assert cli.run(words) == 2
+        shown = capsys.readouterr().err
+        assert shown.startswith("chromweave: error: ")
+        assert sentence in shown
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -106,13 +106,19 @@ def align(first: Embedding, second: Embedding, stable: np.ndarray | None = None)
 
 
 def require_same_bins(first: Embedding, second: Embedding) -> None:
-    """Nothing, if both are of the same bins and dimensions.
+    """Nothing, if both are of the same assembly, bins and dimensions.
 
     Raises
     ------
     DataError
         They are not.
     """
+    assemblies = [str(one.provenance.get("assembly", "")) for one in (first, second)]
+    if all(assemblies) and assemblies[0] != assemblies[1]:
+        raise DataError(
+            f"the two embeddings are of {assemblies[0]} and {assemblies[1]}; their bins are other places. "
+            "Encode both on one assembly."
+        )
     keys = ["chrom", "start", "end"]
     if (
         len(first.bins) != len(second.bins)

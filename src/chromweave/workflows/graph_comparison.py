@@ -119,12 +119,13 @@ def compare(
     Raises
     ------
     ConfigError
-        Replicates are in one frame with the first where the second is not, or the other way round: their
-        distances are no null then.
+        A file is given twice. Or replicates are in one frame with the first where the second is not, or the
+        other way round: their distances are no null then.
     DataError
         They have other bins, no bin is valid in both, or too few are stable to align on.
     """
     settings = CompareConfig(permutations, fdr, distance)
+    _require_two(first, second, replicates)
     a, b = read_embedding(first), read_embedding(second)
     others = [read_embedding(path) for path in replicates]
     _require_like_frames(a, b, dict(zip(map(str, replicates), others, strict=True)))
@@ -163,6 +164,16 @@ def compare(
     _write_comparison(folder, comparison, a, distance)
     _draw_comparison(folder, comparison, distance, Path(first).stem, Path(second).stem)
     return comparison
+
+
+def _require_two(first: str | Path, second: str | Path, replicates: Sequence[str | Path]) -> None:
+    """A file that is named twice is at distance 0 from itself, which says nothing."""
+    given = [Path(path).resolve() for path in (first, second, *replicates)]
+    for path in given:
+        if given.count(path) > 1:
+            raise ConfigError(
+                f"{path.name}: is given twice; a comparison takes two encodings, and replicates other ones."
+            )
 
 
 def _require_like_frames(first: Embedding, second: Embedding, replicates: Mapping[str, Embedding]) -> None:
