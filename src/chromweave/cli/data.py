@@ -31,12 +31,17 @@ def simulate(
     preset: Annotated[str, typer.Option(help="tiny, small or chromosome.")] = "tiny",
     cell_lines: Annotated[int, typer.Option(help="Cell lines that share the sequence.")] = 2,
     replicates: Annotated[int, typer.Option(help="Replicate maps per cell line, beside the pooled one.")] = 1,
+    cohesin: Annotated[
+        bool, typer.Option("--cohesin/--no-cohesin", help="The same cells without: no loops, no domains.")
+    ] = True,
     seed: JobSeed = 0,
 ) -> None:
     """Write a simulated genome: maps, tracks, loops, genes, and the truth behind them."""
     from ..sim.simulate import simulate as run
 
-    simulation = run(out, preset=preset, cell_lines=cell_lines, replicates=replicates, seed=seed)
+    simulation = run(
+        out, preset=preset, cell_lines=cell_lines, replicates=replicates, seed=seed, cohesin=cohesin
+    )
     context.obj.show(
         {
             "folder": str(simulation.path),
