@@ -219,7 +219,9 @@ def _front_matter(run: _Run) -> str:
 
 def _what_it_is(run: _Run) -> Iterable[str]:
     title = _TITLES.get(run.kind, run.kind)
-    yield f"# {title.replace('MIX-HIC, fine-tuned', f'{run.architecture}, trained')}"
+    if run.architecture != "MIX-HIC":
+        title = title.replace("MIX-HIC, fine-tuned", f"{run.architecture}, trained")
+    yield f"# {title}"
     yield _PURPOSES.get(run.kind, f"A model of kind {_code(run.kind)}.")
     yield from _what_it_answers(run)
     if run.architecture != "MIX-HIC":
