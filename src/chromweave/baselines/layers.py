@@ -5,7 +5,7 @@ BatchNorm, which most of them have, does so while training; in evaluation it use
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..batch import Prediction
 from ..errors import ConfigError
 from ..models.positions import track_codes
+from ..models.tasks import ContactOutput
 
 __all__ = [
     "ContactOutput",
@@ -28,8 +29,6 @@ __all__ = [
     "segments",
     "symmetrised",
 ]
-
-ContactOutput = Literal["sigmoid", "linear"]
 
 
 def check_output(output: str) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,13 +26,14 @@ class Network:
     Attributes
     ----------
     build
-        From its configuration.
+        Its class, a :class:`torch.nn.Module` made of its configuration; `needs_map`, `needs_tracks` and
+        `needs_references` say what it reads.
     presets
         Configurations by name: ``"paper"``, whose sizes are those of the paper on our input, ``"tiny"``, of
         which a CPU takes many steps a second, and perhaps others.
     """
 
-    build: Callable[[Any], nn.Module]
+    build: Any
     presets: Mapping[str, WindowSizes]
 
 
@@ -186,7 +187,8 @@ def build(
     Parameters and errors are those of :func:`configure`.
     """
     sizes = configure(name, task, n_tracks, window_bins, positions, preset, **changes)
-    return _network(name, task).build(sizes)
+    network: nn.Module = _network(name, task).build(sizes)
+    return network
 
 
 def describe(name: str) -> Description:

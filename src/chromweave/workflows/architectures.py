@@ -24,11 +24,7 @@ def architectures(task: str) -> tuple[str, ...]:
     RefHiC, which reads maps of other cell lines, is none of them.
     """
     others = NETWORKS.get(task, {})
-    return MIX_HIC, *(name for name, network in others.items() if not _class(network.build).needs_references)
-
-
-def _class(build: Any) -> Any:
-    return build
+    return MIX_HIC, *(name for name, network in others.items() if not network.build.needs_references)
 
 
 def _require(name: str, task: str) -> None:
@@ -45,7 +41,7 @@ def architecture_mode(name: str, task: str) -> str:
         The task has no such baseline.
     """
     _require(name, task)
-    network = _class(NETWORKS[task][name].build)
+    network = NETWORKS[task][name].build
     return {(True, True): "bimodal", (True, False): "map", (False, True): "tracks"}[
         (network.needs_map, network.needs_tracks)
     ]

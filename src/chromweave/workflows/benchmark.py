@@ -137,11 +137,16 @@ def _write(
     for name, image in figures.items():
         with atomic_path(given.out / f"{name}.png") as temporary:
             temporary.write_bytes(image)
-    stores = [path for line in given.config.lines for path in (line.store, line.loops, line.contacts) if path]
+    read = [
+        path
+        for line in given.config.lines
+        for path in (line.store, line.loops, line.contacts, line.expression, line.published)
+        if path
+    ]
     record = {
         **describe_process(),
         "config": configs.to_mapping(given.config),
-        "inputs": describe_inputs([config, *stores]),
+        "inputs": describe_inputs([config, *dict.fromkeys(read)]),
     }
     write_json(given.out / f"{kind}.json", record)
     with atomic_path(given.out / f"{kind}.md") as temporary:
@@ -225,7 +230,7 @@ def _ablation(given: _Given) -> _Made:
 
 
 def _annotation(given: _Given) -> _Made:
-    """Whole chromosomes, the loop model's training windows' test chromosomes unless others are named."""
+    """Loops of whole chromosomes: those that are named, or those that have nothing but test windows."""
     config = given.config
     lines = [line for line in config.taking_part("loops") if line.published is not None]
     if not lines:

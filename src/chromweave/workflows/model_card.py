@@ -20,6 +20,7 @@ from ..files import atomic_path, read_json
 from ..models.mixhic import PRESETS
 from ..models.tasks import reads_map
 from ..training.checkpoint import CONFIG, WEIGHTS, read_description
+from .architectures import MIX_HIC
 from .networks import CARD, CONTACTS, EXPRESSION, LOOPS, PRETRAIN, TASKS, network_config
 from .seen_places import covered_stretches
 
@@ -129,7 +130,7 @@ class _Run:
 
     @property
     def architecture(self) -> str:
-        return str(self.model.get("architecture", "MIX-HIC"))
+        return str(self.model.get("architecture", MIX_HIC))
 
     @property
     def transform(self) -> Mapping[str, Any]:
@@ -219,12 +220,12 @@ def _front_matter(run: _Run) -> str:
 
 def _what_it_is(run: _Run) -> Iterable[str]:
     title = _TITLES.get(run.kind, run.kind)
-    if run.architecture != "MIX-HIC":
+    if run.architecture != MIX_HIC:
         title = title.replace("MIX-HIC, fine-tuned", f"{run.architecture}, trained")
     yield f"# {title}"
     yield _PURPOSES.get(run.kind, f"A model of kind {_code(run.kind)}.")
     yield from _what_it_answers(run)
-    if run.architecture != "MIX-HIC":
+    if run.architecture != MIX_HIC:
         yield from _what_a_baseline_is(run)
         return
     config = network_config(run.model)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..data.store import RegionStore
+from ..data.windows import read_windows
 from ..errors import ConfigError, ModelError
 from ..files import read_json
 from ..models.tasks import Mode
@@ -344,8 +345,6 @@ def _finetune(run: Path, **call: Any) -> dict[str, Any]:
 
 
 def _require_numbers(run: Path, task: str, store: str, windows: str) -> None:
-    from ..data.windows import read_windows
-
     (opened,) = open_stores(store)
     model = TaskModel.of(run, task)
     plain = replace(model.given.transform, augmentations=())
