@@ -20,21 +20,11 @@ from chromweave.workflows.annotation_callers import (
     comparable_loops,
     standard_callers,
 )
+from tests.fakes_experiments import News
 from tests.fakes_loops import RESOLUTION, SPLIT, WINDOW_BINS, loop_store, planted
 from tests.fakes_programs import calls_of, fake_program, writes
 
 FOREST = PeakachuConfig(trees=15, depths=(8,), balanced=(False,), criteria=("gini",))
-
-
-class Listener:
-    def __init__(self):
-        self.lines = []
-
-    def track(self, items, description, total, unit):
-        yield from items
-
-    def notify(self, message):
-        self.lines.append(message)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +62,7 @@ def test_peakachu_learns_from_windows_and_finds_loops_elsewhere(place, tmp_path)
 
 
 def test_peakachu_says_where_it_is_asked_about_what_it_has_seen(place, tmp_path):
-    listener = Listener()
+    listener = News()
     caller = PeakachuForest(str(place / "loops.parquet"), config=FOREST)
     with reporting(listener):
         caller.call(region(place, chroms=("chr1",)), tmp_path, 60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,7 +75,11 @@ def window_enrichment(store: RegionStore, table: pd.DataFrame, resolution: int, 
     half
         Bins on each side.
     """
-    return window_squares(store, table, resolution, half)[:, 1]
+    side = 2 * half + 1
+    squares = np.full((len(table), side, side), np.nan)
+    for rows, x, y, here in _by_chromosome(store, table, resolution, half):
+        squares[rows] = here.enrichment(x, y)
+    return squares
 
 
 def window_squares(store: RegionStore, table: pd.DataFrame, resolution: int, half: int) -> np.ndarray:
@@ -84,11 +89,19 @@ def window_squares(store: RegionStore, table: pd.DataFrame, resolution: int, hal
     """
     side = 2 * half + 1
     squares = np.full((len(table), 2, side, side), np.nan)
+    for rows, x, y, here in _by_chromosome(store, table, resolution, half):
+        squares[rows, 0] = here.contacts(x, y)
+        squares[rows, 1] = here.enrichment(x, y)
+    return squares
+
+
+def _by_chromosome(
+    store: RegionStore, table: pd.DataFrame, resolution: int, half: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, MapSquares]]:
+    """Of each chromosome: which rows lie on it, the bins of their anchors, and its map."""
     x, y = (table[name].to_numpy(np.int64) // resolution for name in ("x", "y"))
     chroms = table["chrom"].astype(str).to_numpy()
     for chrom in np.unique(chroms):
         rows = np.flatnonzero(chroms == chrom)
-        here = MapSquares(store, str(chrom), resolution, half, int((y[rows] - x[rows]).max()))
-        squares[rows, 0] = here.contacts(x[rows], y[rows])
-        squares[rows, 1] = here.enrichment(x[rows], y[rows])
-    return squares
+        furthest = int((y[rows] - x[rows]).max())
+        yield rows, x[rows], y[rows], MapSquares(store, str(chrom), resolution, half, furthest)
