@@ -5,7 +5,7 @@
 Simulates a genome with four cell lines (``simulate --preset small``), builds stores and windows, and gives
 ``chromweave benchmark`` two files of ``benchmarks/configs``. Prints every command; what is complete is not
 made again. Writes ``benchmarks/results/quick/``: each table as .md and .tsv, its figures, and ``quick.json``
-with the machine and the time that this call took.
+with the machine and the seconds that each part took, in all calls with this folder.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.tables import RESULTS
 from benchmarks.three_tasks import material
-from chromweave.files import write_json
+from chromweave.files import read_json, write_json
 from chromweave.provenance import describe_process
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -34,6 +36,7 @@ KINDS = {
     "few-shot": "simulated-one-line.toml",
 }
 SEED = 0
+CLOCK = "seconds.json"
 
 
 def run(kind: str, folder: Path, *more: str) -> None:
@@ -46,7 +49,23 @@ def run(kind: str, folder: Path, *more: str) -> None:
         raise SystemExit(done.returncode)
 
 
-def keep(folder: Path, seconds: float) -> None:
+@contextmanager
+def clocked(folder: Path, part: str) -> Iterator[None]:
+    """Add what a part takes to what it has taken in earlier calls."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        took = seconds(folder)
+        write_json(folder / CLOCK, took | {part: round(took.get(part, 0) + time.monotonic() - began, 1)})
+
+
+def seconds(folder: Path) -> dict[str, float]:
+    """What each part has taken."""
+    return read_json(folder / CLOCK) if (folder / CLOCK).is_file() else {}
+
+
+def keep(folder: Path) -> None:
     """Copy tables and figures into the results."""
     out = RESULTS / "quick"
     out.mkdir(parents=True, exist_ok=True)
@@ -56,7 +75,8 @@ def keep(folder: Path, seconds: float) -> None:
                 shutil.copyfile(found, out / found.name)
     process = describe_process()
     process["command"] = "python -m benchmarks.quick --folder DIR"
-    write_json(out / "quick.json", {**process, "seconds": round(seconds), "benchmarks": list(KINDS)})
+    took = seconds(folder)
+    write_json(out / "quick.json", {**process, "seconds": took, "minutes": round(sum(took.values()) / 60, 1)})
 
 
 def main() -> None:
@@ -67,14 +87,15 @@ def main() -> None:
     parser.add_argument("--programs", help="folder with the programs of other loop callers")
     parser.add_argument("--only", nargs="+", choices=KINDS, help="these benchmarks alone; copies nothing")
     given = parser.parse_args()
-    began = time.monotonic()
-    for step in material(given.folder, SEED):
-        step.run()
+    with clocked(given.folder, "cell lines"):
+        for step in material(given.folder, SEED):
+            step.run()
     for kind in given.only or KINDS:
         programs = ("--programs", given.programs) if given.programs and kind == "annotation" else ()
-        run(kind, given.folder, "--jobs", given.jobs, *programs)
+        with clocked(given.folder, kind):
+            run(kind, given.folder, "--jobs", given.jobs, *programs)
     if not given.only:
-        keep(given.folder, time.monotonic() - began)
+        keep(given.folder)
 
 
 if __name__ == "__main__":
