@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from chromweave.baselines.networks import NETWORKS, build, configure, describe
+from chromweave.baselines.descriptions import describe
+from chromweave.baselines.networks import NETWORKS, build, configure
 from chromweave.config import from_mapping, to_mapping
 from chromweave.errors import ConfigError
 

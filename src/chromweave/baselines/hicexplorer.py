@@ -1,11 +1,6 @@
 """hicDetectLoops' detector (Wolff et al. 2022), which cannot be installed on current Pythons, restated.
 
-Nucleic Acids Research 50, e92; HiCExplorer 3.5 and later. Kept: observed/expected, a continuous negative
-binomial for each distance, thresholds, one candidate for each neighbourhood, rank-sum tests of the peak
-against what lies around it. Adapted: masked bins are no part of anything, where HiCExplorer takes them as
-empty; contacts are balanced ones on the scale of counts, whatever direction the weights have. Its paper
-leaves open what exactly the surroundings are; taken are HiCCUPS' four (donut, lower left, horizontal,
-vertical).
+Nucleic Acids Research 50, e92; HiCExplorer 3.5 and later; :mod:`.descriptions` says what is kept and adapted.
 """
 
 from __future__ import annotations

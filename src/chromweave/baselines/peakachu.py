@@ -1,11 +1,7 @@
 """Peakachu: a random forest on the square of observed/expected around a pixel (Salameh et al. 2020).
 
-Nature Communications 11, 3428, in its second version. Kept: the square of `half_width` bins each way, the
-Gaussian of one bin, scaling by window, the forest, and a grid of settings chosen by Matthews' coefficient.
-Adapted: the grid has two depths and two class weights instead of three each; folds are blocks of the genome
-instead of random windows, since neighbours share pixels; a missing entry stays missing, and the forest says
-on which side it falls, where Peakachu takes 0; loops are not moved to the brightest pixel nearby. A forest is
-not written to the disk: the same windows, settings and seed grow the same one.
+Nature Communications 11, 3428, in its second version; :mod:`.descriptions` says what is kept and adapted. A
+forest is not written to the disk: the same windows, settings and seed grow the same one.
 """
 
 from __future__ import annotations

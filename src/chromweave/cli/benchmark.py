@@ -9,7 +9,7 @@ import typer
 
 __all__ = ["register"]
 
-Kind = Literal["contacts", "loops", "expression", "cross-cell", "few-shot", "ablation", "annotation"]
+Kind = Literal["contacts", "loops", "expression", "cross-cell", "few-shot", "ablation", "annotation", "graph"]
 
 
 def register(app: typer.Typer) -> None:

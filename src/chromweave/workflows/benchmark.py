@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +20,15 @@ from ..provenance import describe_inputs, describe_process
 from .annotation_benchmark import benchmark_annotation
 from .annotation_callers import standard_callers
 from .architectures import MIX_HIC
-from .benchmark_report import COLUMNS, annotation_markdown, markdown
+from .benchmark_report import COLUMNS, annotation_markdown, kept_and_adapted, markdown
 from .benchmark_settings import BenchConfig, Line, ablated, label, load_bench
+from .benchmark_training import pretraining_run, tracks_read, trained_runs
 from .evaluation_rows import EvaluateConfig
 from .few_shot import PRETRAINED, SCRATCH, few_shot
 from .foundation_settings import FinetuneConfig
-from .task_benchmark import TaskBenchmark, pretraining_run, task_benchmark, tracks_read, trained_runs
+from .graph_benchmark import graph_benchmark
+from .graph_report import graph_markdown, shown_means
+from .task_benchmark import TaskBenchmark, task_benchmark
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +43,7 @@ _TITLES = {
     "few-shot": "Loops from few windows (the paper's figure 4)",
     "ablation": "MIX-HIC without its parts (the paper's figure 6)",
     "annotation": "Loops of whole chromosomes (the paper's figure 3 and table S2)",
+    "graph": "Chromatin graphs: held-out contacts, and A and B",
 }
 _CROSSED = ("contacts", "loops")
 _ABLATED = ("loops", "contacts", "expression")
@@ -137,12 +141,7 @@ def _write(
     for name, image in figures.items():
         with atomic_path(given.out / f"{name}.png") as temporary:
             temporary.write_bytes(image)
-    read = [
-        path
-        for line in given.config.lines
-        for path in (line.store, line.loops, line.contacts, line.expression, line.published)
-        if path
-    ]
+    read = [path for line in given.config.lines for path in line.files.values()]
     record = {
         **describe_process(),
         "config": configs.to_mapping(given.config),
@@ -161,6 +160,7 @@ def _of_task(task: str) -> Callable[[_Given], _Made]:
     def make(given: _Given) -> _Made:
         found = _asked(given, task)
         text = _text(given, task, found, "Trained and tested on each cell line")
+        text += _restated(getattr(given.config.methods, task))
         return _tables(task, found), text, _figures(task, task, found.scores)
 
     return make
@@ -178,6 +178,11 @@ def _tables(name: str, found: TaskBenchmark) -> dict[str, pd.DataFrame]:
 
 def _text(given: _Given, task: str, found: TaskBenchmark, title: str) -> str:
     return markdown(task, found.scores, found.costs, title=title, block=given.config.block / 1e6)
+
+
+def _restated(methods: Sequence[str]) -> str:
+    """What is kept and adapted, of those methods that are other papers'."""
+    return kept_and_adapted([method for method in methods if method != MIX_HIC])
 
 
 def _figures(name: str, task: str, scores: pd.DataFrame) -> dict[str, bytes]:
@@ -317,11 +322,29 @@ def _few_shot_text(line: str, table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _graph(given: _Given) -> _Made:
+    found = graph_benchmark(given.out, given.config, jobs=given.jobs, retry=given.retry)
+    first = label(given.config.methods.graph[0])
+    tables = {"graph": found.contacts, "graph.summary": found.summary, "graph.costs": found.costs}
+    if len(found.compartments):
+        tables["graph.compartments"] = found.compartments
+    texts: list[str] = []
+    figures: dict[str, bytes] = {}
+    for line in given.config.lines:
+        texts.append(graph_markdown(found, line.name, first))
+        means = shown_means(found, line.name)
+        means = means[means["role"] != "difference"]
+        trivial = set(means.loc[means["role"] == "trivial", "method"])
+        figures[f"graph.{line.name}"] = image_bytes(evaluation_figure(means, trivial=trivial))
+    return tables, "\n".join(texts), figures
+
+
 BENCHMARKS: Mapping[str, Callable[[_Given], _Made]] = {
     **{task: _of_task(task) for task in ("contacts", "loops", "expression")},
     "cross-cell": _cross_cell,
     "few-shot": _few_shot,
     "ablation": _ablation,
     "annotation": _annotation,
+    "graph": _graph,
 }
 """Every benchmark, by the word that the command is given."""

@@ -19,15 +19,33 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ChromweaveError, InterruptedTraining
 from ..files import read_json, write_json
 from ..progress import notify, track
+from ..schemas import Column, Schema
 from .experiment_steps import once
 
-__all__ = ["Cell", "Outcome", "run_cells"]
+if TYPE_CHECKING:
+    import pandas as pd
 
+__all__ = ["COSTS", "Cell", "Outcome", "cost_row", "cost_table", "run_cells"]
+
+COSTS = Schema(
+    "benchmark cost",
+    (
+        Column("task", "text", "what was learned"),
+        Column("method", "text", "what learned it"),
+        Column("train_line", "text", "cell line learned from"),
+        Column("seed", "integer", "of the training"),
+        Column("seconds", "number", "of wall time, of one training", nullable=True),
+        Column("cpu_seconds", "number", "of processor time", nullable=True),
+        Column("peak_mb", "number", "most memory its process held, MB", nullable=True),
+        Column("parameters", "number", "that are learned; missing for a forest", nullable=True),
+        Column("note", "text", "why it failed", nullable=True),
+    ),
+)
 _PATIENCE = 5.0  # seconds that a process has to end after it was told to
 _GLANCE = 0.2  # seconds between looks at a process
 
@@ -76,6 +94,31 @@ class Outcome:
     seconds: float
     cpu_seconds: float
     peak_mb: float
+
+
+def cost_row(task: str, method: str, line: str, seed: int, outcome: Outcome) -> dict[str, Any]:
+    """What a training of a method took, a row of :data:`COSTS`."""
+    return {
+        "task": task,
+        "method": method,
+        "train_line": line,
+        "seed": seed,
+        "seconds": outcome.seconds,
+        "cpu_seconds": outcome.cpu_seconds,
+        "peak_mb": outcome.peak_mb,
+        "parameters": outcome.values.get("parameters"),
+        "note": outcome.error or None,
+    }
+
+
+def cost_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows of :func:`cost_row` as a table of schema :data:`COSTS`."""
+    import pandas as pd
+
+    table = pd.DataFrame(rows)
+    for name in ("seconds", "cpu_seconds", "peak_mb", "parameters"):
+        table[name] = table[name].astype(float)
+    return COSTS.order(COSTS.check(table, "costs of the benchmark"))
 
 
 def run_cells(folder: Path, cells: Sequence[Cell], *, jobs: int = 1, retry: bool = False) -> list[Outcome]:

@@ -7,13 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..baselines.descriptions import describe
 from .architectures import MIX_HIC
 from .benchmark_settings import label
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BETTER", "COLUMNS", "LEGEND", "UNSEEN", "WORSE", "annotation_markdown", "markdown", "verdict"]
+__all__ = [
+    "BETTER",
+    "COLUMNS",
+    "LEGEND",
+    "UNSEEN",
+    "WORSE",
+    "annotation_markdown",
+    "cost_lines",
+    "kept_and_adapted",
+    "markdown",
+    "verdict",
+]
 
 BETTER, WORSE, UNSEEN = "▲", "▼", "≈"
 LEGEND = (
@@ -81,7 +93,7 @@ def markdown(
     scores
         Schema :data:`chromweave.workflows.task_benchmark.BENCHMARK`.
     costs
-        Schema :data:`chromweave.workflows.task_benchmark.COSTS`; None shows none.
+        Schema :data:`chromweave.workflows.benchmark_cells.COSTS`; None shows none.
     title
         Heading.
     block
@@ -107,7 +119,7 @@ def markdown(
         lines.append(f"| {method} | {' | '.join(cells)} |")
     lines += _reasons(whole)
     if costs is not None:
-        lines += ["", *_costs(costs)]
+        lines += ["", *cost_lines(costs)]
     return "\n".join(lines) + "\n"
 
 
@@ -190,8 +202,8 @@ def _reasons(rows: pd.DataFrame) -> list[str]:
     return ["", "Failed:", "", *dict.fromkeys(found)] if found else []
 
 
-def _costs(costs: pd.DataFrame) -> list[str]:
-    """Mean cost of a training of each method."""
+def cost_lines(costs: pd.DataFrame) -> list[str]:
+    """A table of what a training of each method took, on the mean; `costs` as :func:`markdown` takes them."""
     lines = [
         "| method | parameters | processor seconds a training | peak memory, MB |",
         "|---|---|---|---|",
@@ -207,3 +219,12 @@ def _costs(costs: pd.DataFrame) -> list[str]:
         ]
         lines.append(f"| {method} | {' | '.join(shown)} |")
     return lines
+
+
+def kept_and_adapted(methods: Sequence[str]) -> str:
+    """What each restated method has of its paper's; `methods` are names as settings have them."""
+    lines = ["", "What is restated, and how it differs from its paper:", ""]
+    for method in methods:
+        of = describe(method)
+        lines.append(f"- {label(method)}. Kept: {of.kept}. Adapted: {of.adapted}.")
+    return "\n".join(lines) + "\n"

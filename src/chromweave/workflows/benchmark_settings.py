@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,16 @@ from ..data.targets import LEAST_KNOWN
 from ..errors import ConfigError
 from .architectures import MIX_HIC, architectures
 from .few_shot import FewShotConfig
+from .graph_settings import DISTANCE_AWARE, PRESET
 
 __all__ = [
+    "GRAPH_MODELS",
     "PEAKACHU",
     "REFHIC",
     "VARIANTS",
     "Annotation",
     "BenchConfig",
+    "GraphBench",
     "Line",
     "Methods",
     "PretrainingInput",
@@ -30,6 +33,15 @@ __all__ = [
 PEAKACHU, REFHIC = "peakachu", "refhic"
 VARIANTS = {"mix-hic-scratch": None, "mix-hic-map": "map", "mix-hic-tracks": "tracks"}
 """MIX-HIC without something: its pre-training, the tracks, the map; and the mode that it then has."""
+GRAPH_MODELS: Mapping[str, Mapping[str, str]] = {
+    DISTANCE_AWARE: {"preset": DISTANCE_AWARE},
+    "distance-aware-sage": {"preset": DISTANCE_AWARE, "encoder": "sage"},
+    "distance-aware-gat": {"preset": DISTANCE_AWARE, "encoder": "gat"},
+    PRESET: {"preset": PRESET},
+    "vgae-sage": {"preset": PRESET, "encoder": "sage"},
+    "vgae-gat": {"preset": PRESET, "encoder": "gat"},
+}
+"""Graph models: a preset of :mod:`chromweave.workflows.graph_settings`, and what is changed in it."""
 _LABELS = {
     MIX_HIC: "MIX-HIC",
     "mix-hic-scratch": "MIX-HIC, not pre-trained",
@@ -44,6 +56,10 @@ _LABELS = {
     PEAKACHU: "Peakachu",
     "dloopcaller": "DLoopCaller",
     REFHIC: "RefHiC",
+    "distance-aware-sage": "distance-aware, GraphSAGE",
+    "distance-aware-gat": "distance-aware, GAT",
+    "vgae-sage": "vgae, GraphSAGE",
+    "vgae-gat": "vgae, GAT",
 }
 _LOOPS = (MIX_HIC, PEAKACHU, "dloopcaller", REFHIC)
 
@@ -56,6 +72,9 @@ def ablated(task: str) -> tuple[str, ...]:
 def label(method: str) -> str:
     """A method as tables and figures spell it."""
     return _LABELS.get(method, method)
+
+
+_LINE_FILES = ("store", "loops", "contacts", "expression", "published", "compartments")
 
 
 @dataclass(frozen=True)
@@ -72,6 +91,8 @@ class Line:
         Window tables with train, valid and test; None: it does not take part.
     published
         Published loops (BEDPE) that whole-chromosome annotation is held against.
+    compartments
+        Published compartments (BED, names that begin with A or B) that graph embeddings are asked for.
     """
 
     name: str
@@ -80,6 +101,13 @@ class Line:
     contacts: str | None = None
     expression: str | None = None
     published: str | None = None
+    compartments: str | None = None
+
+    @property
+    def files(self) -> dict[str, str]:
+        """What is read, by its setting."""
+        given = {name: getattr(self, name) for name in _LINE_FILES}
+        return {name: path for name, path in given.items() if path is not None}
 
     def windows(self, task: str) -> str | None:
         """Its window table for a task."""
@@ -122,16 +150,20 @@ class Methods:
     contacts: tuple[str, ...] = architectures("contacts")
     expression: tuple[str, ...] = architectures("expression")
     loops: tuple[str, ...] = _LOOPS
+    graph: tuple[str, ...] = tuple(GRAPH_MODELS)
 
     def __post_init__(self) -> None:
         known = {
             "contacts": architectures("contacts"),
             "expression": architectures("expression"),
             "loops": _LOOPS,
+            "graph": tuple(GRAPH_MODELS),
         }
         for task, names in known.items():
             if unknown := [name for name in getattr(self, task) if name not in names]:
                 raise ConfigError(f"no method {unknown[0]!r} for {task}; there are {', '.join(names)}.")
+            if not getattr(self, task):
+                raise ConfigError(f"no method for {task} is named; leave {task} out for all of them.")
 
 
 @dataclass(frozen=True)
@@ -151,6 +183,32 @@ class Annotation:
     chroms: tuple[str, ...] = ()
     programs: str | None = None
     timeout: float = 3600.0
+
+
+@dataclass(frozen=True)
+class GraphBench:
+    """Graphs whose held-out contacts are predicted.
+
+    Parameters
+    ----------
+    resolution
+        Width of a bin, bp.
+    chroms, features
+        Chromosomes, and tracks of nodes; all of a store by default.
+    max_distance
+        Longest contacts, bp.
+    epochs
+        Instead of the presets'.
+    block
+        Blocks that a probe holds out and intervals resample, bp.
+    """
+
+    resolution: int
+    chroms: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    max_distance: int = 5_000_000
+    epochs: int | None = None
+    block: int = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -179,7 +237,7 @@ class BenchConfig:
         Seconds that a training may take.
     block
         Blocks that are resampled for intervals, bp.
-    methods, few_shot, annotation
+    methods, few_shot, annotation, graph
         Further settings of single tables.
     """
 
@@ -198,6 +256,7 @@ class BenchConfig:
     methods: Methods = field(default_factory=Methods)
     few_shot: FewShotConfig = field(default_factory=FewShotConfig)
     annotation: Annotation = field(default_factory=Annotation)
+    graph: GraphBench | None = None
 
     def __post_init__(self) -> None:
         names = [line.name for line in self.lines]
@@ -241,7 +300,7 @@ def load_bench(path: str | Path, data: str | Path | None = None) -> BenchConfig:
         known = {name: getattr(one, name) for name in names}
         return replace(one, **{name: str(here / value) for name, value in known.items() if value is not None})
 
-    lines = tuple(given(line, "store", "loops", "contacts", "expression", "published") for line in read.lines)
+    lines = tuple(given(line, *_LINE_FILES) for line in read.lines)
     before = read.pretraining
     if before is not None:
         before = replace(

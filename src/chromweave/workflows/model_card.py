@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..baselines.networks import describe
+from ..baselines.descriptions import describe
 from ..data.store import RegionStore
 from ..errors import FileFormatError, ModelError
 from ..files import atomic_path, read_json
