@@ -61,17 +61,23 @@ def run_of(folder: Path, real: RealMap, preset: str) -> Path:
     return folder / f"{real.key}.{preset}"
 
 
-def steps(folder: Path, real: RealMap, seeds: int) -> Iterator[Step]:
-    """Store, and each preset's trainings."""
+def store_of(folder: Path, real: RealMap) -> Step:
+    """The map's store."""
     store = folder / f"{real.key}.store"
     tracks = [option for name, path in real.tracks.items() for option in ("--track", f"{name}={path}")]
-    yield Step(
+    return Step(
         store / "manifest.json",
         (
             "build", str(store), "--contacts", real.contacts, "--resolution", str(real.resolution),
             "--assembly", "hg19", *tracks,
         ),
     )  # fmt: skip
+
+
+def steps(folder: Path, real: RealMap, seeds: int) -> Iterator[Step]:
+    """Store, and each preset's trainings."""
+    store = folder / f"{real.key}.store"
+    yield store_of(folder, real)
     for preset in PRESETS:
         run = run_of(folder, real, preset)
         yield Step(

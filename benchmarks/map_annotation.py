@@ -42,6 +42,7 @@ from chromweave.provenance import describe_process
 RESULTS = Path(__file__).parent / "results"
 HG19 = Assembly.named("hg19")
 RAO, CALDER = "Rao 2014 sub-compartments", "CALDER2 sub-compartments"
+RAO_FILE = "truth_hg19/GM12878/GSE63525_GM12878_subcompartments.bed.gz"
 DEEP, FIRST, SECOND, OTHER = "GM12878 chr20", "GM12878 HIC001", "GM12878 HIC002", "IMR90 HIC050"
 WINDOWS = (3, 4, 6, 8, 10, 12, 16, 20)
 SURE = (0.5, 0.7, 0.9, 0.95, 0.99, 1.0)
@@ -163,10 +164,9 @@ def arrowhead_edges(data: Path, chrom: str) -> np.ndarray:
 
 def sub_compartments(data: Path) -> dict[str, pd.DataFrame]:
     """Published sub-compartments, hg19."""
-    truth = data / "truth_hg19"
     return {
-        RAO: read_bed(truth / "GM12878" / "GSE63525_GM12878_subcompartments.bed.gz", HG19),
-        CALDER: read_bed(truth / "CALDER2_subcompartments.bed", HG19),
+        RAO: read_bed(data / RAO_FILE, HG19),
+        CALDER: read_bed(data / "truth_hg19" / "CALDER2_subcompartments.bed", HG19),
     }
 
 

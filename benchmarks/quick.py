@@ -11,21 +11,12 @@ with the machine and the seconds that each part took, in all calls with this fol
 from __future__ import annotations
 
 import argparse
-import shlex
-import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.tables import RESULTS
-from benchmarks.three_tasks import material
-from chromweave.files import read_json, write_json
-from chromweave.provenance import describe_process
+from benchmarks.filling import clocked, fill, keep
+from benchmarks.three_tasks import Step, material
 
-CONFIGS = Path(__file__).parent / "configs"
 KINDS = {
     "contacts": "simulated.toml",
     "loops": "simulated.toml",
@@ -34,49 +25,26 @@ KINDS = {
     "annotation": "simulated.toml",
     "ablation": "simulated-one-line.toml",
     "few-shot": "simulated-one-line.toml",
+    "graph": "simulated-graph.toml",
 }
 SEED = 0
-CLOCK = "seconds.json"
 
 
-def run(kind: str, folder: Path, *more: str) -> None:
-    """One benchmark, by command."""
-    command = ["benchmark", kind, str(folder / "bench"), "--config", str(CONFIGS / KINDS[kind])]
-    command += ["--data", str(folder), *more]
-    print(shlex.join(["chromweave", *command]), flush=True)
-    done = subprocess.run([str(Path(sys.executable).with_name("chromweave")), *command], check=False)
-    if done.returncode:
-        raise SystemExit(done.returncode)
-
-
-@contextmanager
-def clocked(folder: Path, part: str) -> Iterator[None]:
-    """Add what a part takes to what it has taken in earlier calls."""
-    began = time.monotonic()
-    try:
-        yield
-    finally:
-        took = seconds(folder)
-        write_json(folder / CLOCK, took | {part: round(took.get(part, 0) + time.monotonic() - began, 1)})
-
-
-def seconds(folder: Path) -> dict[str, float]:
-    """What each part has taken."""
-    return read_json(folder / CLOCK) if (folder / CLOCK).is_file() else {}
-
-
-def keep(folder: Path) -> None:
-    """Copy tables and figures into the results."""
-    out = RESULTS / "quick"
-    out.mkdir(parents=True, exist_ok=True)
-    for kind in KINDS:
-        for found in sorted((folder / "bench").glob(f"{kind}*")):
-            if found.suffix in (".md", ".tsv", ".png"):
-                shutil.copyfile(found, out / found.name)
-    process = describe_process()
-    process["command"] = "python -m benchmarks.quick --folder DIR"
-    took = seconds(folder)
-    write_json(out / "quick.json", {**process, "seconds": took, "minutes": round(sum(took.values()) / 60, 1)})
+def graph_stores(folder: Path) -> Iterator[Step]:
+    """Stores of bins as wide as compartments need."""
+    genome = folder / "genome"
+    for line in "CD":
+        store = folder / f"{line}.25kb.store"
+        tracks = [
+            word for name in ("CTCF", "H3K27me3") for word in ("--track", f"{name}={genome}/{line}.{name}.bw")
+        ]
+        yield Step(
+            store / "manifest.json",
+            (
+                "build", str(store), "--contacts", f"{genome}/{line}.mcool", "--resolution", "25000",
+                "--assembly", f"{genome}/sim-small.chrom.sizes", *tracks,
+            ),
+        )  # fmt: skip
 
 
 def main() -> None:
@@ -88,14 +56,13 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=KINDS, help="these benchmarks alone; copies nothing")
     given = parser.parse_args()
     with clocked(given.folder, "cell lines"):
-        for step in material(given.folder, SEED):
+        for step in (*material(given.folder, SEED), *graph_stores(given.folder)):
             step.run()
     for kind in given.only or KINDS:
         programs = ("--programs", given.programs) if given.programs and kind == "annotation" else ()
-        with clocked(given.folder, kind):
-            run(kind, given.folder, "--jobs", given.jobs, *programs)
+        fill(kind, given.folder, KINDS[kind], "--jobs", given.jobs, *programs)
     if not given.only:
-        keep(given.folder)
+        keep(KINDS, given.folder, "quick", "python -m benchmarks.quick --folder DIR")
 
 
 if __name__ == "__main__":

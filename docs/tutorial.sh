@@ -79,8 +79,8 @@ chromweave build $OUT/IMR90_HIC050.store --contacts $G/IMR90_HIC050.mcool --reso
     --track CTCF=$G/IMR90.CTCF.bw --track RAD21=$G/IMR90.RAD21.bw \
     --track H3K27ac=$G/IMR90.H3K27ac.bw --track H3K4me3=$G/IMR90.H3K4me3.bw
 
-chromweave graph train $OUT/graph --store $OUT/GM12878_HIC001.store --resolution 40000 --chrom chr21 --repeats 3
-chromweave graph train $OUT/graph_log1p --store $OUT/GM12878_HIC001.store --resolution 40000 --chrom chr21 --repeats 3 \
+chromweave graph train $OUT/graph --store $OUT/GM12878_HIC001.store --resolution 40000 --chrom chr21 --preset vgae-original --repeats 3
+chromweave graph train $OUT/graph_log1p --store $OUT/GM12878_HIC001.store --resolution 40000 --chrom chr21 --preset vgae-original --repeats 3 \
     --edge-weight log1p
 
 chromweave compartments $OUT/compartments/GM12878_HIC001.tsv --store $OUT/GM12878_HIC001.store \

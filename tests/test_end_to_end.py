@@ -110,11 +110,13 @@ def graphs(story):
     trained = story.run(
         *("graph", "train", "graph", "--store", "A.store", "--resolution", 25_000, "--epochs", 3),
     )
-    assert set(trained["auc_vgae-original"]) == {"uniform", "in-range", "matched"}
+    assert set(trained["auc_distance-aware"]) == {"uniform", "in-range", "matched"}
     called = story.run(
         *("compartments", "A.tsv", "--store", "A.store", "--resolution", 25_000, "--phase-by", "H3K27ac")
     )
     assert called["A"] > 100 < called["B"]
+    domains = story.run(*("insulation", "A.insulation.tsv", "--store", "A.store", "--resolution", 25_000))
+    assert pd.read_csv("A.insulation.tsv", sep="\t")["is_boundary"].eq(True).sum() > 10, domains
     for name in "AB":
         story.run(
             *("graph", "encode", f"{name}.h5ad", "--model", "graph", "--store", f"{name}.store"),

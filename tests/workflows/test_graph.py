@@ -36,6 +36,7 @@ def small_store(folder, name, **planted):
 
 def train(run, store, **changes):
     settings = {"epochs": 12, "patience": 6, "max_distance": 2_000_000, "hidden": 8, "latent": 4}
+    settings["preset"] = "vgae-original"
     return graph.train(run, store=store.path, resolution=RESOLUTION, **{**settings, **changes})
 
 

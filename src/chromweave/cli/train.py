@@ -395,7 +395,7 @@ def graph_train(
     preset: Annotated[
         Literal["vgae-original", "distance-aware"],
         typer.Option(help="Where settings come from that are not given."),
-    ] = "vgae-original",
+    ] = "distance-aware",
     encoder: Annotated[
         Literal["gcn", "sage", "gat"] | None, typer.Option(help="Layers messages pass through.")
     ] = None,

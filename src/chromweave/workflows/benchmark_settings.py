@@ -12,7 +12,7 @@ from ..data.targets import LEAST_KNOWN
 from ..errors import ConfigError
 from .architectures import MIX_HIC, architectures
 from .few_shot import FewShotConfig
-from .graph_settings import DISTANCE_AWARE, PRESET
+from .graph_settings import DISTANCE_AWARE, ORIGINAL
 
 __all__ = [
     "GRAPH_MODELS",
@@ -37,9 +37,9 @@ GRAPH_MODELS: Mapping[str, Mapping[str, str]] = {
     DISTANCE_AWARE: {"preset": DISTANCE_AWARE},
     "distance-aware-sage": {"preset": DISTANCE_AWARE, "encoder": "sage"},
     "distance-aware-gat": {"preset": DISTANCE_AWARE, "encoder": "gat"},
-    PRESET: {"preset": PRESET},
-    "vgae-sage": {"preset": PRESET, "encoder": "sage"},
-    "vgae-gat": {"preset": PRESET, "encoder": "gat"},
+    ORIGINAL: {"preset": ORIGINAL},
+    "vgae-sage": {"preset": ORIGINAL, "encoder": "sage"},
+    "vgae-gat": {"preset": ORIGINAL, "encoder": "gat"},
 }
 """Graph models: a preset of :mod:`chromweave.workflows.graph_settings`, and what is changed in it."""
 _LABELS = {

@@ -30,6 +30,7 @@ from ..report.sections import (
     training_section,
 )
 from .evaluate_loops import TRIVIAL_LOOP_ROWS, headline_scores
+from .graph_settings import PRESETS
 from .loop_pileup import loop_pileup
 from .region_signals import region_signals
 
@@ -226,7 +227,7 @@ def _edges(material: Material) -> Section:
     summary = summarise_scores(material.edges)
     auc = summary[summary["metric"] == "auc"]
     scores = auc.assign(metric="AUC, " + auc["sampling"] + " negatives", value=auc["mean"])
-    trivial = tuple(name for name in scores["method"].unique() if not str(name).startswith("vgae"))
+    trivial = tuple(name for name in scores["method"].unique() if name not in PRESETS)
     return evaluation_section(
         scores[["method", "metric", "value"]],
         trivial=trivial,

@@ -9,11 +9,10 @@ from .graph_comparison import CompareConfig, Comparison, compare
 from .graph_encoding import encode, umap
 from .graph_finetuning import finetune
 from .graph_reading import ReadConfig, read
-from .graph_training import KIND, PRESET, GraphTrainConfig, GraphTrainResult, train
+from .graph_training import KIND, GraphTrainConfig, GraphTrainResult, train
 
 __all__ = [
     "KIND",
-    "PRESET",
     "CompareConfig",
     "Comparison",
     "GraphTrainConfig",

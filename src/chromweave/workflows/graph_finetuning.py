@@ -13,7 +13,7 @@ from ..models.vgae import VGAE
 from ..training.checkpoint import WEIGHTS
 from ..training.engine import FitConfig
 from .graph_models import graph_config, load_graph_model, require_assembly
-from .graph_settings import PRESET, PRESETS, GraphTrainConfig
+from .graph_settings import ORIGINAL, PRESETS, GraphTrainConfig
 from .graph_training import GraphTrainResult, Start, train_graph
 
 __all__ = ["finetune"]
@@ -85,7 +85,7 @@ def finetune(
     start = Start(network, graph.chroms, sha256(Path(model) / WEIGHTS))
     if chroms:
         graph = replace(graph, chroms=tuple(opened.assembly.require(c) for c in chroms))
-    name = str(said.get("preset", PRESET))
+    name = str(said.get("preset", ORIGINAL))
     preset = PRESETS[name]
     settings = GraphTrainConfig(
         graph=graph,

@@ -12,13 +12,13 @@ from ..errors import ConfigError
 from ..models.vgae import Decoder, Encoder, Family, VGAEConfig
 from ..training.engine import FitConfig
 
-__all__ = ["DISTANCE_AWARE", "PRESET", "PRESETS", "GraphTrainConfig", "preset_settings"]
+__all__ = ["DISTANCE_AWARE", "ORIGINAL", "PRESETS", "GraphTrainConfig", "preset_settings"]
 
-PRESET = "vgae-original"
+ORIGINAL = "vgae-original"
 DISTANCE_AWARE = "distance-aware"
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    PRESET: {
+    ORIGINAL: {
         "encoder": "gcn",
         "decoder": "inner-product",
         "likelihood": "bernoulli",
@@ -101,7 +101,7 @@ class GraphTrainConfig:
     valid: float = 0.1
     test: float = 0.1
     repeats: int = 1
-    preset: str = PRESET
+    preset: str = ORIGINAL
     smoothness: float = 0.0
     noise: bool = True
     balance: bool = False

@@ -38,12 +38,12 @@ from ..training.edges import EdgePrediction
 from ..training.engine import FitConfig, FitResult, fit, seeded
 from .graph_latents import moved
 from .graph_models import KIND
-from .graph_settings import PRESET, GraphTrainConfig, preset_settings
+from .graph_settings import DISTANCE_AWARE, GraphTrainConfig, preset_settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["KIND", "PRESET", "GraphTrainConfig", "GraphTrainResult", "Start", "train", "train_graph"]
+__all__ = ["KIND", "GraphTrainConfig", "GraphTrainResult", "Start", "train", "train_graph"]
 
 _POOL = 20  # non-contacts kept to draw from, for each contact
 _MOST_POOL = 10_000_000  # and in all
@@ -92,7 +92,7 @@ def train(
     edge_weight: Literal["binary", "log1p"] = "binary",
     frame: Literal["robust", "raw"] = "robust",
     uncovered: Literal["zero", "missing"] = "zero",
-    preset: str = PRESET,
+    preset: str = DISTANCE_AWARE,
     encoder: Encoder | None = None,
     decoder: Decoder | None = None,
     likelihood: Family | None = None,
