@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.tables import RESULTS
+from benchmarks.tables import RESULTS, process_here
 from chromweave.files import read_json, write_json
-from chromweave.provenance import describe_process
 
 CONFIGS = Path(__file__).parent / "configs"
 CLOCK = "seconds.json"
@@ -46,14 +45,15 @@ def seconds(folder: Path) -> dict[str, float]:
     return read_json(folder / CLOCK) if (folder / CLOCK).is_file() else {}
 
 
-def keep(kinds: Mapping[str, str], folder: Path, name: str, command: str) -> None:
+def keep(kinds: Mapping[str, str], folder: Path, name: str) -> None:
     """Copy tables and figures of benchmarks into ``results/NAME``, with the machine and what each took."""
     out = RESULTS / name
-    out.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
     for kind in kinds:
         for found in sorted((folder / "bench").glob(f"{kind}*")):
             if found.suffix in (".md", ".tsv", ".png"):
                 shutil.copyfile(found, out / found.name)
     took = seconds(folder)
     said = {"seconds": took, "minutes": round(sum(took.values()) / 60, 1), "configs": dict(kinds)}
-    write_json(out / f"{out.name}.json", {**describe_process(), "command": command, **said})
+    write_json(out / f"{out.name}.json", {**process_here(), **said})

@@ -24,9 +24,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.map_annotation import CALDER, RAO, known_sides, sub_compartments
+from benchmarks.map_annotation import CALDER, RAO, sub_compartments
 from benchmarks.tables import write_results
 from benchmarks.three_tasks import Step
+from chromweave.analysis.bin_annotations import known_sides
 from chromweave.analysis.map_components import observed_over_expected
 from chromweave.data.graph import ChromatinGraph, GraphConfig, build_graph
 from chromweave.data.store import RegionStore

@@ -3,7 +3,7 @@
     python -m benchmarks.quick --folder DIR [--jobs 2] [--programs VENV/bin]
 
 Simulates a genome with four cell lines (``simulate --preset small``), builds stores and windows, and gives
-``chromweave benchmark`` two files of ``benchmarks/configs``. Prints every command; what is complete is not
+``chromweave benchmark`` three files of ``benchmarks/configs``. Prints every command; what is complete is not
 made again. Writes ``benchmarks/results/quick/``: each table as .md and .tsv, its figures, and ``quick.json``
 with the machine and the seconds that each part took, in all calls with this folder.
 """
@@ -62,7 +62,7 @@ def main() -> None:
         programs = ("--programs", given.programs) if given.programs and kind == "annotation" else ()
         fill(kind, given.folder, KINDS[kind], "--jobs", given.jobs, *programs)
     if not given.only:
-        keep(KINDS, given.folder, "quick", "python -m benchmarks.quick --folder DIR")
+        keep(KINDS, given.folder, "quick")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def main() -> None:
     for name, kinds in (("k562", K562), ("gm12878", GM12878)):
         for kind, config in kinds.items():
             fill(kind, given.folder / name, config, "--jobs", given.jobs)
-        keep(kinds, given.folder / name, name, "python -m benchmarks.real --data DATA --folder DIR")
+        keep(kinds, given.folder / name, name)
 
 
 if __name__ == "__main__":

@@ -14,15 +14,16 @@ from chromweave.provenance import describe_process
 RESULTS = Path(__file__).parent / "results"
 
 
-def write_results(name: str, title: str, table: pd.DataFrame, text: str, **said: Any) -> None:
-    """Write ``results/NAME.tsv``, ``.json`` (process and `said`) and ``.md`` (title and text).
+def process_here() -> dict[str, Any]:
+    """The process; of a folder or file named by its whole path the command keeps the last part."""
+    process = describe_process()
+    return process | {"command": re.sub(r"(?<!\S)/\S*/(?=[^\s/])", "", process["command"])}
 
-    Of a folder or file named by its whole path the command keeps the last part: the rest is the machine's.
-    """
+
+def write_results(name: str, title: str, table: pd.DataFrame, text: str, **said: Any) -> None:
+    """Write ``results/NAME.tsv``, ``.json`` (process and `said`) and ``.md`` (title and text)."""
     with atomic_path(RESULTS / f"{name}.tsv") as temporary:
         table.to_csv(temporary, sep="\t", index=False, na_rep="NA", float_format="%.5g")
-    process = describe_process()
-    process["command"] = re.sub(r"(?<!\S)/\S*/(?=[^\s/])", "", process["command"])
-    write_json(RESULTS / f"{name}.json", {**process, **said})
+    write_json(RESULTS / f"{name}.json", {**process_here(), **said})
     with atomic_path(RESULTS / f"{name}.md") as temporary:
         temporary.write_text(f"# {title}\n\n{text.strip()}\n")

@@ -60,6 +60,27 @@ def test_a_cell_of_other_settings_is_refused(tmp_path):
     assert (tmp_path / "a").read_text() == "x"
 
 
+def test_a_failure_is_mended_by_other_settings_and_begins_anew(tmp_path):
+    kept = tmp_path / "run"
+    kept.mkdir()
+    (kept / "half").write_text("of an earlier try")
+
+    def tried(seed, call):
+        one = Cell("one", call, {"path": tmp_path / "a"}, {"seed": seed}, 60.0, kept)
+        return run_cells(tmp_path / "cells", [one], retry=True)[0]
+
+    assert tried(1, fakes.refuses).error
+    assert (kept / "half").exists()
+    went_on = tried(1, fakes.counts)
+    assert math.isnan(went_on.cpu_seconds), "it went on from what was there"
+    (tmp_path / "cells" / "one.json").unlink()
+    (tmp_path / "cells" / "one.json.step.json").unlink()
+    assert tried(1, fakes.refuses).error
+    begun = tried(2, fakes.counts)
+    assert not kept.exists()
+    assert (begun.error, begun.cpu_seconds > 0) == ("", True)
+
+
 def test_time_and_memory_are_those_of_the_cells_process(tmp_path):
     (small,) = run_cells(tmp_path, [cell("small", fakes.eats, megabytes=1)])
     (large,) = run_cells(tmp_path, [cell("large", fakes.eats, megabytes=200)])

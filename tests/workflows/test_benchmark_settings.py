@@ -23,7 +23,7 @@ COMMITTED = sorted((Path(__file__).parents[2] / "benchmarks" / "configs").glob("
 def test_every_committed_file_can_be_read(path):
     config = load_bench(path, data="/data")
     assert config.lines[0].store.startswith("/data/")
-    assert config.taking_part("loops")
+    assert config.graph is not None or config.taking_part("loops")
 
 
 def test_paths_start_from_the_file_or_from_where_they_are_said_to(tmp_path):

@@ -6,14 +6,25 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from chromweave import config as configs
 from chromweave.data.build import build
-from chromweave.errors import ConfigError, DataError
+from chromweave.data.graph import MessageEdges
+from chromweave.errors import ConfigError, DataError, FileFormatError, ResolutionError
+from chromweave.evaluation.edges import summarise_scores
 from chromweave.workflows.benchmark import benchmark
+from chromweave.workflows.benchmark_cells import Outcome, cost_row, cost_table
 from chromweave.workflows.benchmark_settings import BenchConfig, GraphBench, Line, Methods, load_bench
-from chromweave.workflows.compartment_probes import LAPLACIAN, MAP_PCA, MAP_UMAP, Asked, Described
-from chromweave.workflows.graph_benchmark import graph_benchmark
+from chromweave.workflows.compartment_probes import (
+    LAPLACIAN,
+    MAP_PCA,
+    MAP_UMAP,
+    Asked,
+    Described,
+    leading_vectors,
+)
+from chromweave.workflows.graph_benchmark import GRAPH_PROBES, GRAPH_SCORES, GraphBenchmark, graph_benchmark
 from chromweave.workflows.graph_report import graph_markdown
 from tests.fakes_graph import planted_store, write_planted
 
@@ -116,6 +127,53 @@ def test_settings_that_do_not_fit_are_refused(place, tmp_path):
         graph_benchmark(tmp_path / "out", replace(config, graph=replace(config.graph, chroms=("chr9",))))
     with pytest.raises(ConfigError, match="no method 'vgae' for graph"):
         Methods(graph=("vgae",))
+    with pytest.raises(ConfigError, match="named twice: vgae-gat, vgae-gat"):
+        Methods(graph=("vgae-gat", "vgae-gat"))
+    for name, value in (("resolution", 0), ("block", 100), ("max_distance", 9_999), ("epochs", 0)):
+        with pytest.raises(ConfigError, match=rf"\[graph\] {name} must be at least .*, not {value}"):
+            replace(config.graph, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("graph", "line", "error", "words"),
+    [
+        ({"resolution": 20_000, "block": 400_000}, {}, ResolutionError, "20,000"),
+        ({"features": ("H3K9me3",)}, {}, DataError, "H3K9me3"),
+        ({}, {"compartments": "nowhere.bed"}, FileFormatError, "nowhere.bed"),
+        ({}, {"compartments": "one.bed"}, DataError, "one.bed: none of its 1 intervals makes a bin of chr1"),
+    ],
+)
+def test_what_cannot_be_used_is_said_before_anything_is_trained(place, tmp_path, graph, line, error, words):
+    (place / "one.bed").write_text("chr1\t0\t1000000\tA1\n")
+    config = load_bench(place / "bench.toml")
+    changed = {name: str(place / value) for name, value in line.items()}
+    config = replace(
+        config, graph=replace(config.graph, **graph), lines=(replace(config.lines[0], **changed),)
+    )
+    with pytest.raises(error, match=words):
+        graph_benchmark(tmp_path / "out", config)
+    assert not (tmp_path / "out").exists()
+
+
+def test_signs_are_against_the_first_method_or_there_are_none():
+    scores = pd.DataFrame(
+        [
+            ("a", role, method, "uniform", "auc", value, 0, 9, None)
+            for role, method, value in (("baseline", "vgae-original", 0.7), ("trivial", "distance", 0.9))
+        ],
+        columns=[column.name for column in GRAPH_SCORES.columns],
+    )
+    means = summarise_scores(scores).assign(line="a")
+    names = [column.name for column in GRAPH_PROBES.columns]
+    probes = pd.DataFrame([dict.fromkeys(names, np.nan) | {"line": "b", "method": "tracks", "bins": 5}])
+    costs = cost_table([cost_row("graph", "distance-aware", "a", 0, Outcome({}, "it broke", *[np.nan] * 3))])
+    lost = scores.iloc[:1].assign(method="distance-aware", role="ours", value=np.nan, note="it broke")
+    found = GraphBenchmark(pd.concat([lost, scores]), means, probes, costs)
+    text = graph_markdown(found, "a", "distance-aware")
+    assert "| distance | 0.900 |" in text
+    assert "| distance-aware | failed |" in text
+    assert "- distance-aware, seed 0: it broke" in text
+    assert "linear probe" not in text, "compartments are the other line's"
 
 
 def test_only_bins_that_all_describe_are_asked():
@@ -128,6 +186,25 @@ def test_only_bins_that_all_describe_are_asked():
     assert asked.rows.tolist() == [0, 2, 3, 5, 6, 7]
     with pytest.raises(DataError, match="A and B"):
         Asked.of(np.ones(8), described, chrom, start, resolution=10, block=20)
+
+
+def test_a_part_that_no_edge_joins_has_no_vector_of_its_own():
+    ring = [(i, (i + 1) % 8) for i in range(8)]
+    index = np.array([*ring, *[(a + 8, b + 8) for a, b in ring]]).T.astype(np.int64)
+    edges = MessageEdges(torch.from_numpy(np.sort(index, axis=0)), torch.ones(index.shape[1]))
+    vectors = leading_vectors(16, edges, 4)
+    assert vectors.shape == (16, 4)
+    assert np.abs(vectors[:8].sum(axis=0)).max() < 1e-5, "none is constant within a part"
+    assert np.abs(vectors[8:].sum(axis=0)).max() < 1e-5
+
+
+def test_bins_of_a_fold_that_could_not_learn_are_not_counted():
+    side = np.r_[np.ones(10), np.zeros(10)]
+    asked = Asked(np.arange(20), side, np.full(20, "chr1"), np.arange(20) * 10, 10, 50)
+    said = side[:, None] * 0.5
+    said[[0, 19]] = np.nan
+    assert (asked.auc(said).value, asked.auc(said).n) == (1, 18)
+    assert asked.difference(said, 1 - said).value == 1
 
 
 def test_a_description_that_is_the_answer_is_told_perfectly():

@@ -12,7 +12,7 @@ from .embedding_clusters import NO_LABEL
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["on_bins", "widest_label"]
+__all__ = ["known_sides", "on_bins", "widest_label"]
 
 _MOST_LABELS = 20
 _LEAST_COVER = 0.5
@@ -90,3 +90,30 @@ def widest_label(bins: pd.DataFrame, intervals: pd.DataFrame, *, levels: int | N
     best = cover.argmax(axis=1)
     enough = cover[np.arange(len(bins)), best] >= _LEAST_COVER * (end - start)
     return np.where(enough, np.array(kinds, dtype=object)[best], NO_LABEL)
+
+
+def known_sides(bins: pd.DataFrame, intervals: pd.DataFrame) -> np.ndarray:
+    """Published compartment of each bin: that which covers most of it, if at least half.
+
+    Parameters
+    ----------
+    bins
+        As :func:`widest_label` takes them.
+    intervals
+        chrom, start, end, name: compartments or sub-compartments, whose names begin with A or B.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 (bins,): 1 for A, 0 for B, NaN for neither.
+
+    Raises
+    ------
+    DataError
+        Intervals have no name.
+    """
+    if "name" in intervals.columns:
+        intervals = intervals.assign(name=intervals["name"].astype(str).str[:1])
+        intervals = intervals[intervals["name"].isin(["A", "B"])]
+    labels = widest_label(bins, intervals)
+    return np.select([labels == "A", labels == "B"], [1.0, 0.0], np.nan)

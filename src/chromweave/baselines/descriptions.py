@@ -57,14 +57,14 @@ _DESCRIPTIONS: Mapping[str, Description] = {
     "epi-cnn": Description(
         "three convolutions to 5 kb bins, 8 dilated ones with residuals, an exponential output",
         "a segment at a time; dilations begin anew where they would leave it; squared error of "
-        "log2(1 + rate) instead of a Poisson likelihood of windows of 6 Mb",
+        "log2(1 + rate), which begins near 0, instead of a Poisson likelihood of windows of 6 Mb",
     ),
     "epi-graph": Description(
         "three convolutions to 5 kb bins, 2 layers of graph attention by sigmoids with 4 heads, an "
         "exponential output",
         "the graph of one window, between its two segments; an edge is a pixel more than a standard "
         "deviation above the mean of its diagonal instead of a contact that HiC-DC+ calls; squared error of "
-        "log2(1 + rate)",
+        "log2(1 + rate), which begins near 0",
     ),
     "dloopcaller": Description(
         "two pictures, contacts and the product of both bins' accessibility, scaled by window; three "

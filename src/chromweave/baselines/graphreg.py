@@ -31,6 +31,9 @@ __all__ = [
 ]
 
 
+_SILENT = -2.0  # log of a rate that counts as none; lower still, and the gradient fades
+
+
 @dataclass(frozen=True)
 class GraphRegConfig(WindowSizes):
     """Sizes that both networks have.
@@ -132,6 +135,14 @@ def _stem(config: GraphRegConfig) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+def _answer(width: int) -> nn.Conv1d:
+    """The last layer, which says at first that hardly anything is expressed: most bins are silent."""
+    layer = nn.Conv1d(width, 1, 1)
+    assert layer.bias is not None
+    nn.init.constant_(layer.bias, _SILENT)
+    return layer
+
+
 def _log2_of_rate(log_rate: Tensor) -> Tensor:
     """log2(1 + exp(log_rate)): the paper's exponential output, in the unit of our targets."""
     return F.softplus(log_rate) / math.log(2)
@@ -174,7 +185,7 @@ class EpiCnn(nn.Module):
             nn.Conv1d(config.channels, width, 3, padding=1), nn.ReLU(), nn.BatchNorm1d(width)
         )
         self.dilated = nn.Sequential(*(_DilatedLayer(width, d, config.dropout) for d in config.dilations))
-        self.out = nn.Conv1d(width, 1, 1)
+        self.out = _answer(width)
 
     def forward(
         self,
@@ -289,7 +300,7 @@ class EpiGraph(nn.Module):
         self.narrow = nn.Sequential(
             nn.Conv1d(config.channels, config.width, 1), nn.ReLU(), nn.BatchNorm1d(config.width)
         )
-        self.out = nn.Conv1d(config.width, 1, 1)
+        self.out = _answer(config.width)
 
     def forward(
         self,

@@ -142,6 +142,8 @@ def _write(
         with atomic_path(given.out / f"{name}.png") as temporary:
             temporary.write_bytes(image)
     read = [path for line in given.config.lines for path in line.files.values()]
+    if (before := given.config.pretraining) is not None:
+        read += [*before.stores, *before.windows, *([before.run] if before.run else [])]
     record = {
         **describe_process(),
         "config": configs.to_mapping(given.config),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import sys
 import threading
@@ -25,7 +26,7 @@ from ..errors import ChromweaveError, InterruptedTraining
 from ..files import read_json, write_json
 from ..progress import notify, track
 from ..schemas import Column, Schema
-from .experiment_steps import once
+from .experiment_steps import forget_others, once
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,6 +67,9 @@ class Cell:
         Plain values that decide how it turns out; a cell made with others is refused.
     timeout
         Seconds.
+    folder
+        What it writes and, if it was broken off, goes on from. What a cell that failed has left there under
+        other settings is removed before it is run again.
     """
 
     name: str
@@ -73,6 +77,7 @@ class Cell:
     arguments: Mapping[str, Any]
     settings: Mapping[str, Any]
     timeout: float
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,8 @@ class Outcome:
     error
         Why it failed, in a sentence; empty where it did not.
     seconds, cpu_seconds, peak_mb
-        Wall and processor time, and the most memory its process held (MB); NaN where it was ended.
+        Wall and processor time, and the most memory its process held (MB); NaN where it was ended, times also
+        where it went on from what an earlier process had left.
     """
 
     values: Mapping[str, Any]
@@ -142,7 +148,7 @@ def run_cells(folder: Path, cells: Sequence[Cell], *, jobs: int = 1, retry: bool
     """
     if retry:
         for cell in cells:
-            _forget_failure(folder / f"{cell.name}.json")
+            _forget_failure(folder / f"{cell.name}.json", cell)
     stop = threading.Event()
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         begun = pool.map(lambda cell: _outcome(folder, cell, stop), cells)
@@ -154,9 +160,12 @@ def run_cells(folder: Path, cells: Sequence[Cell], *, jobs: int = 1, retry: bool
             raise
 
 
-def _forget_failure(path: Path) -> None:
-    if path.is_file() and read_json(path).get("error"):
-        path.unlink()
+def _forget_failure(path: Path, cell: Cell) -> None:
+    if not (path.is_file() and read_json(path).get("error")):
+        return
+    if forget_others(path, cell.settings) and cell.folder is not None:
+        shutil.rmtree(cell.folder, ignore_errors=True)
+    path.unlink()
 
 
 def _outcome(folder: Path, cell: Cell, stop: threading.Event) -> Outcome:
@@ -182,6 +191,7 @@ def _run(cell: Cell, path: Path, stop: threading.Event) -> None:
     process = multiprocessing.get_context("spawn").Process(
         target=_work, args=(cell.call, dict(cell.arguments), str(report), str(log)), name=cell.name
     )
+    goes_on = cell.folder is not None and cell.folder.exists()
     began = time.monotonic()
     process.start()
     while process.is_alive() and not stop.is_set() and time.monotonic() - began < cell.timeout:
@@ -196,6 +206,8 @@ def _run(cell: Cell, path: Path, stop: threading.Event) -> None:
     elif not report.is_file():
         found["error"] = f"its process ended with {process.exitcode}; see {log.name}"
     found["seconds"] = round(time.monotonic() - began, 1)
+    if goes_on:
+        found |= {"seconds": None, "cpu_seconds": None}
     if found["error"]:
         notify(f"{cell.name}: {found['error']}")
     write_json(path, {**dict.fromkeys(_MEASURED), **found})

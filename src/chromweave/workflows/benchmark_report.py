@@ -51,7 +51,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "expression": {
         "pearson": "PCC",
         "r2": "R²",
-        "r2_swapped": "R² exchanged",
+        "r2_swapped_flat": "R² exchanged",
         "pearson_genes": "PCC of genes",
     },
 }
@@ -166,7 +166,7 @@ def _with_interval(row: Mapping[str, Any], name: str) -> str:
 
 def _first(rows: pd.DataFrame) -> str:
     differences = rows.loc[rows["role"] == "difference", "method"]
-    return str(differences.iloc[0]).split(" - ")[0] if len(differences) else label(MIX_HIC)
+    return str(differences.str.split(" - ").str[0].mode().iloc[0]) if len(differences) else label(MIX_HIC)
 
 
 def _methods(rows: pd.DataFrame) -> Sequence[str]:

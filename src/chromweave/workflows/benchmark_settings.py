@@ -164,6 +164,8 @@ class Methods:
                 raise ConfigError(f"no method {unknown[0]!r} for {task}; there are {', '.join(names)}.")
             if not getattr(self, task):
                 raise ConfigError(f"no method for {task} is named; leave {task} out for all of them.")
+            if len(set(getattr(self, task))) < len(getattr(self, task)):
+                raise ConfigError(f"a method for {task} is named twice: {', '.join(getattr(self, task))}.")
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ class Annotation:
 
 @dataclass(frozen=True)
 class GraphBench:
-    """Graphs whose held-out contacts are predicted.
+    """Graphs whose held-out contacts are predicted, one of each line.
 
     Parameters
     ----------
@@ -210,6 +212,17 @@ class GraphBench:
     epochs: int | None = None
     block: int = 2_000_000
 
+    def __post_init__(self) -> None:
+        if self.resolution < 1:
+            raise ConfigError(f"[graph] resolution must be at least 1 bp, not {self.resolution}.")
+        for name in ("max_distance", "block"):
+            if getattr(self, name) < self.resolution:
+                raise ConfigError(
+                    f"[graph] {name} must be at least {self.resolution}, a bin, not {getattr(self, name)}."
+                )
+        if self.epochs is not None and self.epochs < 1:
+            raise ConfigError(f"[graph] epochs must be at least 1, not {self.epochs}.")
+
 
 @dataclass(frozen=True)
 class BenchConfig:
@@ -222,11 +235,12 @@ class BenchConfig:
     pretraining
         Of MIX-HIC; None: it starts from scratch.
     preset
-        Sizes and optimisation of all methods: ``"tiny"``, ``"small"``, ``"paper-128"`` or ``"paper-256"``.
+        Sizes and optimisation of all methods: ``"tiny"``, ``"small"``, ``"paper-128"`` or ``"paper-256"``;
+        graph models have presets of their own.
     epochs
-        Of every training, instead of the preset's.
+        Of every training but those of graphs, instead of the preset's.
     tracks
-        Tracks that all methods read; those that all lines share by default.
+        Tracks that all methods but graph models read; those that all lines share by default.
     signal, least_known
         Track that expression is, and the part of a bin that it must cover for the bin to count.
     expression_tracks
@@ -266,6 +280,8 @@ class BenchConfig:
             raise ConfigError(f"two cell lines have one name among {', '.join(names)}.")
         if self.seeds < 1:
             raise ConfigError(f"seeds must be at least 1, not {self.seeds}.")
+        if self.block < 1:
+            raise ConfigError(f"block must be at least 1 bp, not {self.block}.")
         if not (self.timeout > 0 and self.annotation.timeout > 0):
             raise ConfigError("a timeout must be above 0 seconds.")
 

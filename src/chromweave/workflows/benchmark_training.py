@@ -107,7 +107,7 @@ def pretrainings(bench: Bench, task: Task) -> dict[int, Path | str | None]:
     settings = replace(settings, transform=replace(settings.transform, tracks=tracks_read(config, "loops")))
     cells = []
     for seed in seeds:
-        call = {
+        call: dict[str, Any] = {
             "run": bench.out / "runs" / f"pretrain.seed-{seed}",
             "stores": given.stores,
             "windows": given.windows,
@@ -120,7 +120,7 @@ def pretrainings(bench: Bench, task: Task) -> dict[int, Path | str | None]:
             "config": training_settings(settings),
             "seed": seed,
         }
-        cells.append(Cell(f"pretrain.seed-{seed}", _pretrain, call, known, config.timeout))
+        cells.append(Cell(f"pretrain.seed-{seed}", _pretrain, call, known, config.timeout, call["run"]))
     found = bench.run(cells)
     return {
         seed: outcome.error or bench.out / "runs" / f"pretrain.seed-{seed}"
@@ -206,11 +206,19 @@ def _cell(bench: Bench, one: Training, start: Path | None) -> Cell:
         "task": one.task,
         "store": identity(one.line.store),
         "windows": identity(one.windows),
-        "pretrained": None if start is None else start.name,
+        "pretrained": _identity_of(bench, start),
         "config": training_settings(config),
         "seed": one.seed,
     }
-    return Cell(one.name, _finetune, call, known, bench.config.timeout)
+    return Cell(one.name, _finetune, call, known, bench.config.timeout, run_of(bench, one))
+
+
+def _identity_of(bench: Bench, start: Path | None) -> str | None:
+    """What a pre-training is known by: its cell, or the weights of one that was there before."""
+    given = bench.config.pretraining
+    if start is None or given is None or given.run is None:
+        return None if start is None else start.name
+    return str(read_json(start / CONFIG)["weights_sha256"])
 
 
 def run_of(bench: Bench, one: Training) -> Path:

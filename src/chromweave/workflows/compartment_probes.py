@@ -10,14 +10,23 @@ import numpy as np
 from ..analysis.embeddings import umap_layout
 from ..analysis.map_components import map_components
 from ..analysis.probes import linear_probe
-from ..data.graph import ChromatinGraph, all_edges
+from ..data.graph import ChromatinGraph, MessageEdges, all_edges
 from ..data.graph_batches import normalised_adjacency
 from ..data.store import RegionStore
 from ..errors import DataError
 from ..evaluation.bootstrap import Estimate, block_bootstrap, genome_blocks, paired_difference
 from ..evaluation.classification import auroc
 
-__all__ = ["LAPLACIAN", "MAP_PCA", "MAP_UMAP", "Asked", "Described", "balanced_map", "map_descriptions"]
+__all__ = [
+    "LAPLACIAN",
+    "MAP_PCA",
+    "MAP_UMAP",
+    "Asked",
+    "Described",
+    "balanced_map",
+    "leading_vectors",
+    "map_descriptions",
+]
 
 MAP_PCA = "PCA of the map's O/E correlation"
 MAP_UMAP = "UMAP of the map's O/E correlation"
@@ -64,8 +73,8 @@ def map_descriptions(
 ) -> Iterator[Described]:
     """What describes bins without a network: place, tracks, components of the map and of the graph.
 
-    Components are those of contacts as far as the graph's, and of all. Those of several chromosomes are in no
-    common frame, and are only made for a graph of one.
+    Components are those of contacts as far as the graph's, and of all that the store holds. Those of several
+    chromosomes are in no common frame, and are only made for a graph of one.
 
     Parameters
     ----------
@@ -90,30 +99,38 @@ def map_descriptions(
     resolution, reach = graph.config.resolution, graph.config.max_distance
     if len(graph.n_bins) == 1:
         (chrom,) = graph.config.chroms
-        for far in (reach, None):
+        held = store.layer(chrom, resolution).n_diagonals
+        most = None if held is None else held * resolution
+        for far in dict.fromkeys((reach, most)):
             balanced = balanced_map(store, chrom, resolution, far)
             for k in dimensions:
                 yield Described(MAP_PCA, far, (map_components(balanced, k),))
-        components = map_components(balanced, _LAID_OUT)
+        components = map_components(balanced, min(_LAID_OUT, graph.n_nodes - 1))
         known = np.isfinite(components).all(axis=1)
         plane = np.full((len(components), 2), np.nan)
         plane[known] = umap_layout([components[known]], seed=seed)[0]
-        yield Described(MAP_UMAP, None, (plane,))
-    vectors = _laplacian(graph, max(dimensions))
+        yield Described(MAP_UMAP, most, (plane,))
+    vectors = leading_vectors(graph.n_nodes, all_edges(graph), max(dimensions))
     for k in dimensions:
         yield Described(LAPLACIAN, reach, everywhere(vectors[:, :k]))
 
 
-def _laplacian(graph: ChromatinGraph, k: int) -> np.ndarray:
-    """Eigenvectors of the normalised adjacency, largest first and without the constant one, (nodes, k)."""
+def leading_vectors(n_nodes: int, edges: MessageEdges, k: int) -> np.ndarray:
+    """Eigenvectors of the normalised adjacency, largest first, (nodes, k).
+
+    Left out is one for each part that no edge joins to the rest: it says only which part a node lies in.
+    """
     from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
     from scipy.sparse.linalg import eigsh
 
-    torch_csr = normalised_adjacency(graph.n_nodes, all_edges(graph))
+    torch_csr = normalised_adjacency(n_nodes, edges)
     parts = (torch_csr.values(), torch_csr.col_indices(), torch_csr.crow_indices())
-    adjacency = csr_array(tuple(part.numpy() for part in parts), shape=(graph.n_nodes,) * 2)
-    start = np.ones(graph.n_nodes, dtype=np.float32)
-    return np.asarray(eigsh(adjacency, k + 1, which="LA", v0=start)[1][:, ::-1][:, 1:])
+    adjacency = csr_array(tuple(part.numpy() for part in parts), shape=(n_nodes,) * 2)
+    constant = connected_components(adjacency, directed=False, return_labels=False)
+    start = np.random.default_rng(0).normal(size=n_nodes).astype(np.float32)
+    found = eigsh(adjacency, min(k + constant, n_nodes - 1), which="LA", v0=start)[1]
+    return np.asarray(found[:, ::-1][:, constant:])
 
 
 @dataclass(frozen=True)
@@ -196,12 +213,20 @@ class Asked:
         )  # fmt: skip
 
     def auc(self, said: np.ndarray, *, seed: int = 0) -> Estimate:
-        """Mean over seeds of the AUC, with an interval over blocks; `said` is what :meth:`probe` gave."""
-        return block_bootstrap(_mean_auroc, (self.side, said), self._blocks(), seed=seed)
+        """Mean over seeds of the AUC, with an interval over blocks; `said` is what :meth:`probe` gave.
+
+        A bin whose fold had only A or only B to learn from has no answer, whatever the description, and is
+        left out.
+        """
+        known = np.isfinite(said).all(axis=1)
+        samples = (self.side[known], said[known])
+        return block_bootstrap(_mean_auroc, samples, self._blocks()[known], seed=seed)
 
     def difference(self, first: np.ndarray, second: np.ndarray, *, seed: int = 0) -> Estimate:
         """AUC of the first less that of the second, over the same resampled blocks."""
-        return paired_difference(_mean_auroc, self.side, first, second, self._blocks(), seed=seed)
+        known = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
+        said = (first[known], second[known])
+        return paired_difference(_mean_auroc, self.side[known], *said, self._blocks()[known], seed=seed)
 
     def _blocks(self) -> np.ndarray:
         return genome_blocks(self.chrom, self.start, self.block)

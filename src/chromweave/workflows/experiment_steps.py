@@ -77,11 +77,13 @@ def once(
     return result
 
 
-def forget_others(target: Path, settings: Mapping[str, Any]) -> None:
-    """Make `target` anew at the next :func:`once` if it was made with other settings: for what is derived."""
+def forget_others(target: Path, settings: Mapping[str, Any]) -> bool:
+    """Make `target` anew at the next :func:`once` if it was made with other settings; whether it was."""
     path = _record_path(target)
-    if path.is_file() and read_json(path)["settings"] != plain(settings):
+    other = path.is_file() and read_json(path)["settings"] != plain(settings)
+    if other:
         path.unlink()
+    return other
 
 
 def identity(path: str | Path | None) -> Any:

@@ -9,28 +9,74 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..analysis.bin_annotations import widest_label
-from ..data.graph import GraphConfig, build_graph
+from ..analysis.bin_annotations import known_sides
+from ..data.graph import ChromatinGraph, GraphConfig, build_graph
 from ..data.store import RegionStore
 from ..errors import ConfigError, DataError
 from ..evaluation.edges import summarise_scores
 from ..files import read_json
 from ..io.export import read_embedding
 from ..io.intervals import read_bed
+from ..schemas import Column, Schema
 from ..training.checkpoint import CONFIG
 from . import graph_encoding, graph_training
 from .benchmark_cells import Cell, Outcome, cost_row, cost_table, run_cells
 from .benchmark_settings import GRAPH_MODELS, BenchConfig, GraphBench, Line, label
 from .compartment_probes import Asked, Described, map_descriptions
 from .experiment_steps import identity
-from .graph_settings import DISTANCE_AWARE
+from .graph_settings import DISTANCE_AWARE, preset_settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["GraphBenchmark", "graph_benchmark"]
+__all__ = ["GRAPH_MEANS", "GRAPH_PROBES", "GRAPH_SCORES", "GraphBenchmark", "graph_benchmark"]
 
-_SCORE_COLUMNS = ["line", "role", "method", "sampling", "metric", "value", "seed", "pairs", "note"]
+GRAPH_SCORES = Schema(
+    "graph benchmark",
+    (
+        Column("line", "text", "cell line"),
+        Column("role", "text", "ours, baseline or trivial"),
+        Column("method", "text", "what tells contacts"),
+        Column("sampling", "text", "of non-contacts; counts where contacts' counts are asked"),
+        Column("metric", "text", "how it is measured"),
+        Column("value", "number", "of the metric", nullable=True),
+        Column("seed", "integer", "of split, non-contacts and first weights"),
+        Column("pairs", "integer", "held-out contacts"),
+        Column("note", "text", "why a value is missing", nullable=True),
+    ),
+)
+GRAPH_MEANS = Schema(
+    "graph benchmark summary",
+    (
+        Column("line", "text", "cell line"),
+        Column("method", "text", "what tells contacts, or `first - other`"),
+        Column("sampling", "text", "of non-contacts"),
+        Column("metric", "text", "how it is measured"),
+        Column("mean", "number", "over seeds", nullable=True),
+        Column("sd", "number", "between seeds", nullable=True),
+        Column("low", "number", "of Student's 95 % interval", nullable=True),
+        Column("high", "number", "of the same", nullable=True),
+        Column("seeds", "integer", "behind it"),
+    ),
+)
+GRAPH_PROBES = Schema(
+    "graph benchmark of compartments",
+    (
+        Column("line", "text", "cell line"),
+        Column("role", "text", "ours, baseline or trivial"),
+        Column("method", "text", "what describes bins"),
+        Column("reach", "number", "longest contacts it has seen, bp; 0 none, missing: all", nullable=True),
+        Column("dimensions", "integer", "of the description"),
+        Column("seeds", "integer", "trainings"),
+        Column("bins", "integer", "asked"),
+        Column("auc", "number", "of A against B in held-out blocks, mean over seeds"),
+        Column("low", "number", "of its interval over blocks", nullable=True),
+        Column("high", "number", "of the same", nullable=True),
+        Column("difference", "number", "the first method's less this one's", nullable=True),
+        Column("difference_low", "number", "of its interval over the same blocks", nullable=True),
+        Column("difference_high", "number", "of the same", nullable=True),
+    ),
+)
 _ENCODED = "embedding.h5ad"
 
 
@@ -41,15 +87,13 @@ class GraphBenchmark:
     Attributes
     ----------
     contacts
-        line, role (ours, baseline or trivial), method, sampling, metric, value, seed, pairs, note: how well
-        held-out contacts are told, of each training.
+        Schema :data:`GRAPH_SCORES`: how well held-out contacts are told, of each training.
     summary
-        line, method, sampling, metric, mean, sd, low, high, seeds: means over seeds with Student's 95 %
-        interval, and what the first method is above each other, seed by seed (``first - other``).
+        Schema :data:`GRAPH_MEANS`: means over seeds, and what the first method is above each other, seed by
+        seed.
     compartments
-        line, role, method, reach (bp; 0 none, missing: all), dimensions, seeds, bins, auc with low and high
-        over blocks, and difference, difference_low, difference_high: the first method's less this one's.
-        Empty where no line has published compartments.
+        Schema :data:`GRAPH_PROBES`: what embeddings and the map know of A and B. Empty where no line has
+        published compartments.
     costs
         Schema :data:`chromweave.workflows.benchmark_cells.COSTS`.
     """
@@ -104,9 +148,10 @@ def graph_benchmark(
     Raises
     ------
     ConfigError
-        The file has no ``[graph]``, or no model could be trained.
+        The file has no ``[graph]``, no model could be trained, or what is there was made with other settings.
     DataError
-        A store has no such layer, chromosome or track, or published compartments do not fit.
+        A store has no such layer, chromosome or track, or published compartments do not fit: before anything
+        is trained.
     """
     import pandas as pd
 
@@ -122,26 +167,53 @@ def graph_benchmark(
     ]
     stores = {line.name: RegionStore.open(line.store) for line in config.lines}
     wanted = {name: _graph_config(given, store) for name, store in stores.items()}
+    sides = {line.name: _sides(line, stores[line.name], wanted[line.name]) for line in config.lines}
     cells = [_cell(one, given, wanted[one.line.name], config) for one in trainings]
     done = dict(zip(trainings, run_cells(out / "cells", cells, jobs=jobs, retry=retry), strict=True))
-    contacts, summaries, probed = [], [], []
+    first = label(config.methods.graph[0])
+    contacts, summaries = [], []
+    probed: list[dict[str, Any]] = []
     for line in config.lines:
         own = {one: outcome for one, outcome in done.items() if one.line is line}
         scores = _scores(line, own)
         contacts.append(scores)
-        first = label(config.methods.graph[0])
         known = scores[scores["note"].isna()]
         means = summarise_scores(known, first if first in set(known["method"]) else None)
         summaries.append(means.assign(line=line.name))
-        if line.compartments is not None:
-            probed.append(_probes(line, stores[line.name], wanted[line.name], own, given, config))
+        side = sides[line.name]
+        if side is not None:
+            graph = build_graph(stores[line.name], wanted[line.name])
+            probed += _probes(line, stores[line.name], graph, side, own, given.block, first)
     costs = [cost_row("graph", label(one.method), one.line.name, one.seed, done[one]) for one in trainings]
     return GraphBenchmark(
-        pd.concat(contacts, ignore_index=True)[_SCORE_COLUMNS],
-        pd.concat(summaries, ignore_index=True),
-        pd.concat(probed, ignore_index=True) if probed else pd.DataFrame(),
+        _table(GRAPH_SCORES, pd.concat(contacts, ignore_index=True)),
+        _table(GRAPH_MEANS, pd.concat(summaries, ignore_index=True)),
+        _table(GRAPH_PROBES, pd.DataFrame(probed, columns=[column.name for column in GRAPH_PROBES.columns])),
         cost_table(costs),
     )
+
+
+def _table(schema: Schema, table: pd.DataFrame) -> pd.DataFrame:
+    return schema.order(schema.check(table, f"table of the {schema.name}"))
+
+
+def _sides(line: Line, store: RegionStore, wanted: GraphConfig) -> np.ndarray | None:
+    """Published compartments of a line's bins, if it has some; what cannot be used is said at once."""
+    bins = build_graph(store, wanted).bin_table()
+    if line.compartments is None:
+        return None
+    intervals = read_bed(line.compartments, store.assembly)
+    try:
+        side = known_sides(bins, intervals)
+    except DataError as error:
+        raise DataError(f"{line.compartments}: {error}") from error
+    if not {0.0, 1.0} <= set(side[~bins["masked"].to_numpy()]):
+        raise DataError(
+            f"{line.compartments}: none of its {len(intervals):,} intervals makes a bin of "
+            f"{', '.join(wanted.chroms)} an A, or none a B; give compartments of these chromosomes, whose "
+            "names begin with A and B."
+        )
+    return side
 
 
 def _graph_config(given: GraphBench, store: RegionStore) -> GraphConfig:
@@ -168,16 +240,18 @@ def _cell(one: _Training, given: GraphBench, wanted: GraphConfig, config: BenchC
         "seed": one.seed,
         **changes,
     }
-    known = {**call, "run": None, "store": identity(one.line.store)}
-    return Cell(one.name, _train, call, known, config.timeout)
+    known = {
+        **preset_settings(changes["preset"], {k: v for k, v in changes.items() if k != "preset"}),
+        **{name: value for name, value in call.items() if name != "run"},
+        "store": identity(one.line.store),
+    }
+    return Cell(one.name, _train, call, known, config.timeout, one.run)
 
 
 def _train(run: Path, **call: Any) -> dict[str, Any]:
     """In a cell's process: train, score, and encode the same map."""
     begun = (run / "checkpoints" / "last.ckpt").is_file()
     made = graph_training.train(run, **call, resume=begun)
-    if not np.isfinite(made.scores.loc[made.scores["method"] == call["preset"], "value"]).any():
-        raise DataError(f"{run.name}: predicts what is no number.")
     graph_encoding.encode(run / _ENCODED, model=run, store=call["store"], layout=False, seed=call["seed"])
     scores = made.scores.astype(object).where(made.scores.notna(), None)
     return {"parameters": read_json(run / CONFIG)["parameters"], "scores": scores.to_dict("records")}
@@ -227,44 +301,33 @@ def _scores(line: Line, done: Mapping[_Training, Outcome]) -> pd.DataFrame:
 def _probes(
     line: Line,
     store: RegionStore,
-    wanted: GraphConfig,
+    graph: ChromatinGraph,
+    side: np.ndarray,
     done: Mapping[_Training, Outcome],
-    given: GraphBench,
-    config: BenchConfig,
-) -> pd.DataFrame:
-    import pandas as pd
-
-    graph = build_graph(store, wanted)
-    models = list(_embeddings(done, wanted.max_distance))
-    dimensions = sorted({one.dimensions for one in models})
-    others = list(map_descriptions(store, graph, dimensions, seed=config.seed))
+    block: int,
+    first: str,
+) -> Iterator[dict[str, Any]]:
+    models = list(_embeddings(done, graph.config.max_distance))
+    others = list(map_descriptions(store, graph, sorted({one.dimensions for one in models})))
     bins = graph.bin_table()
-    try:
-        sides = widest_label(bins, read_bed(line.compartments or "", store.assembly), levels=1)
-    except DataError as error:
-        raise DataError(f"{line.compartments}: {error}") from error
-    side = np.array([{"A": 1.0, "B": 0.0}.get(str(name)[:1], np.nan) for name in sides])
     asked = Asked.of(
         side, [*models, *others], bins["chrom"].to_numpy(), bins["start"].to_numpy(),
-        resolution=wanted.resolution, block=given.block,
+        resolution=graph.config.resolution, block=block,
     )  # fmt: skip
     roles = {label(one.method): _role(one) for one in done}
-    rows = []
-    first: np.ndarray | None = None
-    for one in (*models, *others):
-        said = asked.probe(one)
-        first = said if first is None else first
-        found = asked.auc(said, seed=config.seed)
-        row = {
+    said = [asked.probe(one) for one in (*models, *others)]
+    best = next((mine for one, mine in zip(models, said, strict=False) if one.method == first), None)
+    for one, mine in zip((*models, *others), said, strict=True):
+        found = asked.auc(mine)
+        row = dict.fromkeys((column.name for column in GRAPH_PROBES.columns), np.nan) | {
             "line": line.name, "role": roles.get(one.method, "trivial"), "method": one.method,
             "reach": one.reach, "dimensions": one.dimensions, "seeds": len(one.seeds), "bins": found.n,
             "auc": found.value, "low": found.low, "high": found.high,
         }  # fmt: skip
-        if said is not first:
-            more = asked.difference(first, said, seed=config.seed)
+        if best is not None and one.method != first:
+            more = asked.difference(best, mine)
             row |= {"difference": more.value, "difference_low": more.low, "difference_high": more.high}
-        rows.append(row)
-    return pd.DataFrame(rows)
+        yield row
 
 
 def _embeddings(done: Mapping[_Training, Outcome], reach: int) -> Iterator[Described]:

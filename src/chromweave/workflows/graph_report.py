@@ -67,22 +67,24 @@ def graph_markdown(found: GraphBenchmark, line: str, first: str) -> str:
     lines += ["", f"| method | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     failed = scores[scores["note"].notna()].drop_duplicates(["method", "seed", "note"])
     for method in dict.fromkeys((*means.loc[means["role"] != "difference", "method"], *failed["method"])):
-        cells = [_mean(means[means["metric"] == head], method, first) for head in heads]
+        missing = "failed" if method in set(failed["method"]) else "–"
+        cells = [_mean(means[means["metric"] == head], method, first, missing) for head in heads]
         lines.append(f"| {method} | {' | '.join(cells)} |")
     if len(failed):
         lines += ["", "Failed:", ""]
         lines += [
             f"- {row['method']}, seed {row['seed']}: {row['note']}" for row in failed.to_dict("records")
         ]
-    if len(found.compartments):
-        lines += _compartments(found.compartments[found.compartments["line"] == line], first)
+    probed = found.compartments[found.compartments["line"] == line]
+    if len(probed):
+        lines += _compartments(probed, first)
     return "\n".join([*lines, "", *cost_lines(found.costs[found.costs["train_line"] == line])]) + "\n"
 
 
-def _mean(rows: pd.DataFrame, method: str, first: str) -> str:
+def _mean(rows: pd.DataFrame, method: str, first: str, missing: str) -> str:
     own = rows[rows["method"] == method]
     if not len(own):
-        return "–"
+        return missing
     row = own.iloc[0]
     if not np.isfinite(row["value"]):
         return "undefined"

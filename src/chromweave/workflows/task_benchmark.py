@@ -103,8 +103,8 @@ def task_benchmark(
     Raises
     ------
     ConfigError
-        No line has windows for the task, or there is but one to test across; or what is there was made with
-        other settings.
+        No line has windows for the task, there is but one to test across, or no network is named; or what is
+        there was made with other settings.
     DataError
         Windows do not fit their stores.
     """
@@ -116,6 +116,8 @@ def task_benchmark(
     for line in lines:
         require_samples(task, RegionStore.open(line.store), line.windows(task) or "")
     bench = Bench(Path(out), config, jobs, retry)
+    if not set(methods or getattr(config.methods, task)) - set(SCORERS):
+        raise ConfigError(f"{' and '.join(SCORERS)} are judged beside a network; name one for {task}, too.")
     before = pretrainings(bench, task)
     trainings = [
         Training(task, method, line, config.seed + i)
