@@ -11,7 +11,6 @@ with the machine and the seconds that each part took, in all calls with this fol
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.filling import clocked, fill, keep
@@ -30,21 +29,17 @@ KINDS = {
 SEED = 0
 
 
-def graph_stores(folder: Path) -> Iterator[Step]:
-    """Stores of bins as wide as compartments need."""
-    genome = folder / "genome"
-    for line in "CD":
-        store = folder / f"{line}.25kb.store"
-        tracks = [
-            word for name in ("CTCF", "H3K27me3") for word in ("--track", f"{name}={genome}/{line}.{name}.bw")
-        ]
-        yield Step(
-            store / "manifest.json",
-            (
-                "build", str(store), "--contacts", f"{genome}/{line}.mcool", "--resolution", "25000",
-                "--assembly", f"{genome}/sim-small.chrom.sizes", *tracks,
-            ),
-        )  # fmt: skip
+def graph_store(folder: Path) -> Step:
+    """A store of bins as wide as compartments need."""
+    genome, store = folder / "genome", folder / "C.25kb.store"
+    tracks = [word for name in ("CTCF", "H3K27me3") for word in ("--track", f"{name}={genome}/C.{name}.bw")]
+    return Step(
+        store / "manifest.json",
+        (
+            "build", str(store), "--contacts", f"{genome}/C.mcool", "--resolution", "25000",
+            "--assembly", f"{genome}/sim-small.chrom.sizes", *tracks,
+        ),
+    )  # fmt: skip
 
 
 def main() -> None:
@@ -56,7 +51,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=KINDS, help="these benchmarks alone; copies nothing")
     given = parser.parse_args()
     with clocked(given.folder, "cell lines"):
-        for step in (*material(given.folder, SEED), *graph_stores(given.folder)):
+        for step in (*material(given.folder, SEED), graph_store(given.folder)):
             step.run()
     for kind in given.only or KINDS:
         programs = ("--programs", given.programs) if given.programs and kind == "annotation" else ()
