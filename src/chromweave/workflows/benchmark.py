@@ -227,7 +227,7 @@ def _ablation(given: _Given) -> _Made:
     for task in _ABLATED:
         if not any(line.windows(task) for line in given.config.lines):
             continue
-        found = _asked(given, task, methods=ablated(task))
+        found = _asked(given, task, methods=ablated(task), name="ablation.")
         tables |= _tables(f"ablation.{task}", found)
         texts.append(_text(given, task, found, task))
         figures |= _figures(f"ablation.{task}", task, found.scores)

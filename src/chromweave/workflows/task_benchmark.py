@@ -72,6 +72,7 @@ def task_benchmark(
     config: BenchConfig,
     *,
     methods: Sequence[str] = (),
+    name: str = "",
     across: bool = False,
     jobs: int = 1,
     retry: bool = False,
@@ -93,6 +94,8 @@ def task_benchmark(
     methods
         Instead of the task's in `config`; those of :data:`~chromweave.workflows.benchmark_settings.VARIANTS`,
         too.
+    name
+        In front of what evaluations of such a choice are called, so that the task's own stay.
     across
         Judge each model on the other lines' test windows instead of its own line's.
     jobs
@@ -137,7 +140,7 @@ def task_benchmark(
                     continue
                 scored = score_windows(bench, alike, judged, lines)
                 forests |= scored
-                tables.append(_judged(bench, alike, judged, made | scored))
+                tables.append(_judged(bench, alike, judged, made | scored, name))
     costs = [
         cost_row(one.task, label(one.method), one.line.name, one.seed, (made | forests)[one])
         for one in trainings
@@ -146,7 +149,7 @@ def task_benchmark(
 
 
 def _judged(
-    bench: Bench, alike: Sequence[Training], judged: Line, made: Mapping[Training, Outcome]
+    bench: Bench, alike: Sequence[Training], judged: Line, made: Mapping[Training, Outcome], name: str
 ) -> pd.DataFrame:
     """All methods of one line and seed on the test windows of a line; rows with a reason where one failed."""
     task, line, seed = alike[0].task, alike[0].line, alike[0].seed
@@ -160,7 +163,7 @@ def _judged(
             "and give the command again with --retry."
         )
     first, *others = runs
-    out = bench.out / "evaluations" / f"{task}.{line.name}.on.{judged.name}.seed-{seed}"
+    out = bench.out / "evaluations" / f"{name}{task}.{line.name}.on.{judged.name}.seed-{seed}"
     windows = judged.windows(task)
     assert windows is not None
     more: dict[str, Any] = {}
