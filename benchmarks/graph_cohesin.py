@@ -33,7 +33,7 @@ CONTROL, REPLICATE, LOSS = "control", "control-2", "no-cohesin"
 SAMPLES = {CONTROL: ("with", 1), REPLICATE: ("with", 2), LOSS: ("without", 2)}
 PHASE = "H3K27ac"
 BED = ["chrom", "start", "end", "name", "score"]
-SHOWN = {"delta": "compare/delta.png", "switches": "compare/switches.png", "umap": "umap.png"}
+SHOWN = {"saddle": "no-cohesin.saddle.png", "switches": "compare/switches.png", "umap": "umap.png"}
 
 
 def steps(folder: Path, seed: int) -> Iterator[Step]:
@@ -82,7 +82,8 @@ def planted(folder: Path, bins: pd.DataFrame) -> dict[str, np.ndarray]:
     """bool (bins,) each: whether a bin holds a planted boundary, or the anchor of a planted loop."""
     truth = folder / "with" / "truth"
     ends = pd.read_csv(truth / "A.loops.tsv", sep="\t")
-    anchors = pd.concat([ends[["chrom", f"position{k}"]].set_axis(["chrom", "at"], axis=1) for k in (1, 2)])
+    sides = [ends[[f"chrom{k}", f"position{k}"]].set_axis(["chrom", "at"], axis=1) for k in (1, 2)]
+    anchors = pd.concat(sides)
     edges = pd.read_csv(truth / "A.boundaries.bed", sep="\t", header=None).set_axis(BED, axis=1)
     edges["at"] = (edges["start"] + edges["end"]) // 2
     return {"boundaries": _holds(bins, edges), "loop anchors": _holds(bins, anchors)}

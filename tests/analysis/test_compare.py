@@ -59,9 +59,10 @@ def test_summaries():
         "bins": 2.0,
         "mean": pytest.approx(0.5),
         "median": pytest.approx(0.5),
-        "stable": 0.5,
-        "shifted": 0.5,
+        "cosine_below_0.1": 0.5,
+        "cosine_above_0.5": 0.5,
     }
+    assert summarise_distances(table, "l1")["mean"] == 1.5
     by = distances_by_compartment(table, permutations=3).set_index(["compartment", "distance"])
     assert by.loc[("A", "l1"), "mean"] == 3
     assert by.loc[("B", "l1"), "bins"] == 1

@@ -44,6 +44,13 @@ def test_few_labels_have_a_line_for_each_start(by_gid, texts, assert_legible):
     assert_legible(figure)
 
 
+def test_two_draws_have_no_interval(by_gid):
+    table = draws()
+    figure = fewshot_figure(table[(table["ratio"] < 1) | (table["value"] < table["mean"] + 0.001)])
+    spans = by_gid(figure.axes[0], "interval")
+    assert [len(span.get_segments()) for span in spans] == [2, 2], "none at the ratio with two draws"
+
+
 def test_each_metric_of_few_labels_has_a_panel(assert_legible):
     figure = fewshot_figure(draws(("auroc", "auprc", "brier", "f1"), (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)))
     assert [ax.get_ylabel() for ax in figure.axes] == ["auroc", "auprc", "brier", "f1"]

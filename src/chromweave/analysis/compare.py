@@ -124,8 +124,8 @@ def distances_by_compartment(
     )
 
 
-def summarise_distances(distances: pd.DataFrame) -> dict[str, float]:
-    """Bins compared, mean and median cosine distance, and the fractions below 0.1 and above 0.5.
+def summarise_distances(distances: pd.DataFrame, distance: str = "cosine") -> dict[str, float]:
+    """Bins, mean and median of a distance, and the shares of bins with a cosine below 0.1 and above 0.5.
 
     Raises
     ------
@@ -137,10 +137,10 @@ def summarise_distances(distances: pd.DataFrame) -> dict[str, float]:
         raise DataError("no bin is valid in both embeddings.")
     return {
         "bins": float(len(values)),
-        "mean": float(values.mean()),
-        "median": float(np.median(values)),
-        "stable": float((values < STABLE).mean()),
-        "shifted": float((values > SHIFTED).mean()),
+        "mean": float(distances[distance].mean()),
+        "median": float(distances[distance].median()),
+        "cosine_below_0.1": float((values < STABLE).mean()),
+        "cosine_above_0.5": float((values > SHIFTED).mean()),
     }
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fewshot_figure", "matrix_figure"]
 
+_FEWEST_DRAWS = 3  # from which on an interval of their mean is shown
 _DARK_FROM = 0.4625  # of the colours, whence white is read better than black
 
 
@@ -40,8 +41,8 @@ def fewshot_figure(table: pd.DataFrame, *, metric: str = "") -> Figure:
     table
         Columns start ("pre-trained", "scratch"), ratio (share of the training samples, above 0), value, and
         mean, low, high: a row for each draw, the last three alike in all of one start and ratio. Lines are
-        means, with an interval where low and high are not missing. With a column metric, each has its own
-        panel.
+        means, with an interval where low and high are not missing and there are three draws or more: of two
+        it is wider than any axis. With a column metric, each has its own panel.
     metric
         What `value` is, where there is no column metric.
 
@@ -95,7 +96,9 @@ def _draw_starts(ax: Axes, table: pd.DataFrame, colours: dict[str, str]) -> None
         )
         means = rows.drop_duplicates("ratio").sort_values("ratio")
         x = means["ratio"].to_numpy(np.float64) * nudge
-        ax.vlines(x, means["low"], means["high"], color=colour, lw=1.4, gid="interval")
+        drawn = rows.groupby("ratio")["value"].count().reindex(means["ratio"]).to_numpy() >= _FEWEST_DRAWS
+        ends = means.loc[drawn, ["low", "high"]].to_numpy(np.float64).T
+        ax.vlines(x[drawn], *ends, color=colour, lw=1.4, gid="interval")
         ax.plot(
             x,
             means["mean"],

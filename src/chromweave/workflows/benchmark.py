@@ -15,6 +15,7 @@ from ..files import atomic_path, read_json, write_json
 from ..plot.annotation import annotation_figure
 from ..plot.curves import evaluation_figure
 from ..plot.style import image_bytes
+from ..plot.transfer import fewshot_figure
 from ..progress import notify
 from ..provenance import describe_inputs, describe_process
 from .annotation_benchmark import benchmark_annotation
@@ -24,7 +25,7 @@ from .benchmark_report import COLUMNS, annotation_markdown, kept_and_adapted, ma
 from .benchmark_settings import BenchConfig, Line, ablated, label, load_bench
 from .benchmark_training import pretraining_run, tracks_read, trained_runs
 from .evaluation_rows import EvaluateConfig
-from .few_shot import PRETRAINED, SCRATCH, few_shot
+from .few_shot import PRETRAINED, SCRATCH, few_shot, points
 from .foundation_settings import FinetuneConfig
 from .graph_benchmark import graph_benchmark
 from .graph_report import graph_markdown, shown_means
@@ -46,6 +47,7 @@ _TITLES = {
     "graph": "Chromatin graphs: held-out contacts, and A and B",
 }
 _CROSSED = ("contacts", "loops")
+_SHOWN_OF_FEW = ("auroc", "auroc_distance_matched")
 _ABLATED = ("loops", "contacts", "expression")
 
 
@@ -191,7 +193,10 @@ def _figures(name: str, task: str, scores: pd.DataFrame) -> dict[str, bytes]:
     """A figure for each pair of cell lines: every method's metrics with their intervals."""
     made = {}
     shown = scores[(scores["stratum"] == "all") & (scores["role"] != "difference")]
-    shown = shown[shown["metric"].isin(COLUMNS[task])]
+    order = list(COLUMNS[task])
+    shown = shown[shown["metric"].isin(order)].sort_values(
+        "metric", key=lambda names: names.map(order.index), kind="stable"
+    )
     for (train, test), rows in shown.groupby(["train_line", "test_line"], sort=False):
         where = train if train == test else f"{train}-on-{test}"
         trivial = set(rows.loc[rows["role"] == "trivial", "method"])
@@ -301,15 +306,22 @@ def _few_shot(given: _Given) -> _Made:
         )  # fmt: skip
         tables[f"few-shot.{line.name}"] = table
         texts.append(_few_shot_text(line.name, table))
-        figures[f"few-shot.{line.name}"] = (out / "few-shot.png").read_bytes()
+        shown = points(table, [name for name in _SHOWN_OF_FEW if name in set(table["metric"])])
+        shown["metric"] = shown["metric"].map(COLUMNS["loops"])
+        shown["start"] = [_start(start) for start in shown["start"]]
+        figures[f"few-shot.{line.name}"] = image_bytes(fewshot_figure(shown))
     return tables, "\n".join(texts), figures
+
+
+def _start(start: str) -> str:
+    """A start as the other tables spell it."""
+    return {PRETRAINED: label(MIX_HIC), SCRATCH: label("mix-hic-scratch")}.get(start, label(start))
 
 
 def _few_shot_text(line: str, table: pd.DataFrame) -> str:
     """AUROC of every start at every ratio: mean over draws, and each."""
     rows = table[(table["row"] == "arm") & (table["metric"] == "auroc") & (table["stratum"] == "all")]
     own = rows[rows["method"] == "model"]
-    names = {PRETRAINED: label(MIX_HIC), SCRATCH: label("mix-hic-scratch")}
     lines = [f"## {line}", "", "AUROC on the test windows: mean over draws, and each.", ""]
     lines += ["| ratio | windows | start | AUROC |", "|---|---|---|---|"]
     for (ratio, start), of in own.groupby(["ratio", "start"], sort=False):
@@ -320,7 +332,7 @@ def _few_shot_text(line: str, table: pd.DataFrame) -> str:
         shown = (
             f"{known.mean():.3f} ({each})" if len(known) else f"none: {notes.iloc[0] if len(notes) else ''}"
         )
-        lines.append(f"| {ratio:g} | {windows} | {names.get(start, label(str(start)))} | {shown} |")
+        lines.append(f"| {ratio:g} | {windows} | {_start(str(start))} | {shown} |")
     return "\n".join(lines) + "\n"
 
 

@@ -34,7 +34,7 @@ from .model_input import open_stores
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FEW_SHOT", "FewShotConfig", "few_shot"]
+__all__ = ["FEW_SHOT", "FewShotConfig", "few_shot", "points"]
 
 FEW_SHOT = experiment_schema(
     "few-shot",
@@ -195,7 +195,7 @@ def few_shot(
         )
     ]  # fmt: skip
     rows = _rows(bench, arms, both=pretrained is not None)
-    figure = fewshot_figure(_points(rows, shown_metrics(rows, metric, 3)))
+    figure = fewshot_figure(points(rows, shown_metrics(rows, metric, 3)))
     extra = {"validation": "the whole split, whatever the ratio"}
     return write_experiment(out, "few-shot", rows, FEW_SHOT, figure, inputs=inputs, extra=extra)
 
@@ -301,8 +301,16 @@ def _rows(bench: Bench, arms: Sequence[Arm], both: bool) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _points(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """What the figure shows of each start, ratio and metric: values of the draws, and their mean."""
+def points(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """What :func:`chromweave.plot.transfer.fewshot_figure` shows: values of the draws, and their mean.
+
+    Parameters
+    ----------
+    rows
+        Of :func:`few_shot`.
+    metrics
+        Those that are shown.
+    """
     import pandas as pd
 
     own = rows[(rows["row"] == "arm") & (rows["method"] == "model") & (rows["stratum"] == "all")]

@@ -131,7 +131,8 @@ def compare(
     _require_like_frames(a, b, dict(zip(map(str, replicates), others, strict=True)))
     aligned = align(a, b)
     distances = bin_distances(a, aligned.second)
-    summary: dict[str, float | str] = {"frame": str(aligned.alignment), **summarise_distances(distances)}
+    summary: dict[str, float | str] = {"frame": str(aligned.alignment)}
+    summary |= summarise_distances(distances, distance)
     called = "compartment_first" in distances.columns
     by_compartment = _no_compartments()
     if called:
