@@ -66,7 +66,7 @@ def graph_markdown(found: GraphBenchmark, line: str, first: str) -> str:
     lines = [f"## {line}", "", said]
     lines += ["", f"| method | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     failed = scores[scores["note"].notna()].drop_duplicates(["method", "seed", "note"])
-    for method in dict.fromkeys((*means.loc[means["role"] != "difference", "method"], *failed["method"])):
+    for method in _by_role(scores):
         missing = "failed" if method in set(failed["method"]) else "–"
         cells = [_mean(means[means["metric"] == head], method, first, missing) for head in heads]
         lines.append(f"| {method} | {' | '.join(cells)} |")
@@ -79,6 +79,13 @@ def graph_markdown(found: GraphBenchmark, line: str, first: str) -> str:
     if len(probed):
         lines += _compartments(probed, first)
     return "\n".join([*lines, "", *cost_lines(found.costs[found.costs["train_line"] == line])]) + "\n"
+
+
+def _by_role(scores: pd.DataFrame) -> list[str]:
+    """Methods: ours, others, trivial rows."""
+    order = ["ours", "baseline", "trivial"]
+    known = scores.sort_values("role", key=lambda roles: roles.map(order.index), kind="stable")
+    return [str(method) for method in dict.fromkeys(known["method"])]
 
 
 def _mean(rows: pd.DataFrame, method: str, first: str, missing: str) -> str:
