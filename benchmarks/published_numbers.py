@@ -9,7 +9,8 @@ of line C:
    loops: what do distance alone, and the model, score there, and what on strict negatives?
 2. **A random split of expression windows.** Neighbouring genes share their bins: how much of the test windows
    has been trained on, and what do a model and boosting score there, and what on whole chromosomes held out?
-3. **R2 with its arguments exchanged.** The same contact predictions by R2 and by the exchanged form.
+3. **R2 with its arguments exchanged.** The same predictions of contacts and of expression by R2 and by the
+   exchanged form.
 4. **Attention across the batch.** A model with the published code's attention is judged twice, with 64
    windows in a batch and with one.
 
@@ -37,7 +38,8 @@ BATCHES = (64, 1)
 ASKED = {
     "negatives": ("auroc", "auroc_distance_matched"),
     "split": ("pearson", "pearson_genes"),
-    "r2": ("pearson", "r2", "r2_swapped"),
+    "r2 of contacts": ("pearson", "r2", "r2_swapped"),
+    "r2 of expression": ("pearson_flat", "r2_flat", "r2_swapped_flat"),
     "batch": ("auroc",),
 }
 
@@ -143,7 +145,8 @@ def gathered(folder: Path, seed: int) -> pd.DataFrame:
         read(place / "negatives" / "loops.tsv", "negatives", "as published"),
         read(table_of(folder, "expression", "C").with_suffix(".tsv"), "split", "chromosomes"),
         read(place / "split" / "expression.tsv", "split", "random"),
-        read(table_of(folder, "contacts", "C").with_suffix(".tsv"), "r2", "contacts from tracks"),
+        read(table_of(folder, "contacts", "C").with_suffix(".tsv"), "r2 of contacts", "from tracks"),
+        read(table_of(folder, "expression", "C").with_suffix(".tsv"), "r2 of expression", "chromosomes"),
         batches(folder, seed),
     ]
     return pd.concat(found, ignore_index=True).assign(genome=seed)
