@@ -99,7 +99,7 @@ def linear_probe(
     bins: np.ndarray,
     *,
     block: int,
-    gap: int,
+    gap: int | None = None,
     folds: int = 5,
     permutations: int = 200,
     seed: int = 0,
@@ -118,7 +118,7 @@ def linear_probe(
     chrom, bins
         (bins,): chromosome, and bin within it.
     block, gap, folds
-        See :func:`blocked_folds`.
+        See :func:`blocked_folds`; the gap is a quarter of a block if not given.
     permutations, seed
         Of the circular shifts.
 
@@ -131,6 +131,7 @@ def linear_probe(
     truth = np.asarray(labels, dtype=object)[called] == "A"
     if truth.all() or not truth.any():
         raise DataError("a probe tells A from B; the bins have only one of them, or none.")
+    gap = max(block // 4, 1) if gap is None else gap
     rows, where = np.asarray(latent, dtype=np.float64)[called], np.asarray(chrom)[called]
     division = blocked_folds(where, np.asarray(bins)[called], block=block, gap=gap, folds=folds)
 

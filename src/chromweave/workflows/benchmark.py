@@ -186,7 +186,8 @@ def _text(given: _Given, task: str, found: TaskBenchmark, title: str) -> str:
 
 def _restated(methods: Sequence[str]) -> str:
     """What is kept and adapted, of those methods that are other papers'."""
-    return kept_and_adapted([method for method in methods if method != MIX_HIC])
+    others = [method for method in methods if method != MIX_HIC]
+    return kept_and_adapted(others) if others else ""
 
 
 def _figures(name: str, task: str, scores: pd.DataFrame) -> dict[str, bytes]:

@@ -31,7 +31,6 @@ __all__ = [
 MAP_PCA = "PCA of the map's O/E correlation"
 MAP_UMAP = "UMAP of the map's O/E correlation"
 LAPLACIAN = "Laplacian of the graph"
-_GAP = 4  # a quarter of a block is left out on both sides of what is asked
 _LAID_OUT = 32  # components of the map that a UMAP is made of
 
 
@@ -205,7 +204,7 @@ class Asked:
             [
                 linear_probe(
                     rows[self.rows], labels, self.chrom, self.start // self.resolution,
-                    block=length, gap=max(length // _GAP, 1), permutations=0,
+                    block=length, permutations=0,
                 ).probability
                 for rows in described.seeds
             ],

@@ -36,7 +36,6 @@ EMBEDDING = "embedding"
 MAP_COMPONENTS = "map PCA"
 
 _COLUMNS = ["method", "against", "reading", "value", "expected", "pvalue", "bins"]
-_GAP = 4  # a quarter of a block is left out on both sides of what is asked
 
 
 @dataclass(frozen=True)
@@ -253,14 +252,12 @@ def _of_groups(
     bins, kept = annotated.bins, np.flatnonzero(np.isfinite(one.rows).all(axis=1))
     latent, chrom = one.rows[kept], bins["chrom"].to_numpy()[kept]
     shifts = {"permutations": settings.permutations, "seed": seed}
-    block = max(settings.block // resolution, 1)
     probe = linear_probe(
         latent,
         bins["compartment"].to_numpy(dtype=object)[kept],
         chrom,
         bins["start"].to_numpy()[kept] // resolution,
-        block=block,
-        gap=max(block // _GAP, 1),
+        block=max(settings.block // resolution, 1),
         **shifts,
     )
     yield "compartments", "linear probe auroc", probe.auroc
